@@ -1,0 +1,56 @@
+# make demo   score an article with the shipped model
+# make test   run the tests
+# Both make a virtual environment in .venv first (once), from this project's own files.
+
+PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test lint format train wheel-test clean
+
+help:
+	@sed -n '1,3s/^# //p' Makefile
+	@echo "make lint   ruff and mypy;  make format   ruff's formatter and fixes"
+	@echo "make train  train configs/default.yaml into runs/default"
+	@echo "make clean  remove what these commands made"
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+
+# The base install: what scoring needs, no torch.
+$(VENV)/base: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+# Everything: training, tests, linters. torch comes as its CPU build.
+$(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/base
+
+demo: $(VENV)/base
+	$(BIN)/brinkline predict --format table tests/data/article.txt
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+# mypy finds mapped folders only where they stand as one package: build/types shows them so, by links.
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build/types && mkdir -p build/types/brinkline
+	ln -s $(CURDIR)/brinkline/* build/types/brinkline/
+	for room in model train data configs; do ln -s $(CURDIR)/$$room build/types/brinkline/$$room; done
+	MYPYPATH=build/types $(BIN)/mypy --package brinkline
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train: $(VENV)/dev
+	$(BIN)/python train/finetune.py configs/default.yaml
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

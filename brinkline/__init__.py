@@ -1,0 +1,59 @@
+"""Brinkline: stance and escalation signals in news, sentence by sentence.
+
+>>> import brinkline
+>>> scores = brinkline.predict("Ankara expelled two envoys. Talks resume on Monday.")
+>>> [sentence.stance for sentence in scores.sentences]
+['hostile', 'neutral']
+
+The names below are loaded on first use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from brinkline.model.classifier import Classifier, load, predict, predict_many
+    from brinkline.model.labels import SIGNALS, STANCES
+    from brinkline.model.scores import ArticleScores, SentenceScore, Summary
+
+_HOMES = {
+    "ArticleScores": "brinkline.model.scores",
+    "Classifier": "brinkline.model.classifier",
+    "SIGNALS": "brinkline.model.labels",
+    "STANCES": "brinkline.model.labels",
+    "SentenceScore": "brinkline.model.scores",
+    "Summary": "brinkline.model.scores",
+    "load": "brinkline.model.classifier",
+    "predict": "brinkline.model.classifier",
+    "predict_many": "brinkline.model.classifier",
+}
+
+__all__ = [
+    "SIGNALS",
+    "STANCES",
+    "ArticleScores",
+    "Classifier",
+    "SentenceScore",
+    "Summary",
+    "__version__",
+    "load",
+    "predict",
+    "predict_many",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'brinkline' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,242 @@
+"""The command line: predict, train, evaluate, export, data check."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="brinkline",
+    help="Stance and escalation signals in news, sentence by sentence.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Labelled data.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+class Format(str, Enum):
+    """Output formats of predict."""
+
+    table = "table"
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+    html = "html"
+
+
+_SUFFIXES = {".jsonl": Format.jsonl, ".csv": Format.csv, ".parquet": Format.parquet, ".html": Format.html}
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from brinkline import __version__
+
+        typer.echo(f"brinkline {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def predict(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Text, HTML, .jsonl or .csv files; - is standard input.")
+    ],
+    form: Annotated[
+        Format | None, typer.Option("--format", help="Default: table on a terminal, else jsonl.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write to a file; its suffix may name the format.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A model folder; default: the shipped one.")
+    ] = None,
+    threshold: Annotated[
+        list[str] | None, typer.Option("--threshold", help="e.g. threat=0.3; repeatable.")
+    ] = None,
+    text_field: Annotated[str, typer.Option("--text", help="Field or column that holds the text.")] = "text",
+    id_field: Annotated[str, typer.Option("--id", help="Field or column that holds the id.")] = "id",
+    encoding: Annotated[str | None, typer.Option("--encoding", help="Of the files; default: UTF-8.")] = None,
+) -> None:
+    """Score articles, sentence by sentence.
+
+    Exit codes: 0 all done, 1 some inputs failed (named on standard error, the others are done), 2 wrong usage.
+    """
+    from brinkline.articles import Unreadable, read_articles
+    from brinkline.model.classifier import load, shipped
+    from brinkline.render import write
+
+    thresholds = _thresholds(threshold or [])
+    chosen = form or _guess(out)
+    if chosen is Format.parquet and out is None:
+        raise typer.BadParameter("parquet needs --out", param_hint="--format")
+    with _usage_errors(), _told_apart():
+        classifier = load(model) if model is not None else shipped()
+        failed: list[Unreadable] = []
+        names: list[str | None] = []
+
+        def texts() -> Iterator[str]:
+            for item in read_articles(inputs, text_field=text_field, id_field=id_field, encoding=encoding):
+                if isinstance(item, Unreadable):
+                    failed.append(item)
+                    typer.echo(f"brinkline: {item}", err=True)
+                else:
+                    names.append(item.id)
+                    yield item.text
+
+        def ids() -> Iterator[str | None]:
+            while True:
+                yield names.pop(0)
+
+        scores = classifier.predict_many(texts(), ids=ids(), thresholds=thresholds)
+        write(scores, chosen.value, out)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML file of settings, e.g. configs/default.yaml.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value …, in place of what the file says.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was killed.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete an earlier run of the name.")
+    ] = False,
+    fast_dev_run: Annotated[
+        bool, typer.Option("--fast-dev-run", help="Two steps through every stage.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=40, help="Use only so many documents.")] = None,
+) -> None:
+    """Fine-tune, calibrate, evaluate and export a model."""
+    with _usage_errors():
+        from brinkline.train.logs import log_to_terminal
+
+        log_to_terminal()
+        from brinkline.train.finetune import main as finetune
+
+        finetune(config, overrides, resume, overwrite, fast_dev_run, limit)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model folder.")],
+    data: Annotated[list[Path], typer.Argument(help="Labelled .jsonl files or folders.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the report.")] = Path("report"),
+    train_data: Annotated[
+        list[Path] | None,
+        typer.Option("--train", help="Labelled data to train the baselines on; repeatable."),
+    ] = None,
+) -> None:
+    """Measure a model on labelled data: figures with intervals, baselines, mistakes, pictures."""
+    with _usage_errors():
+        from brinkline.train.logs import log_to_terminal
+
+        log_to_terminal()
+        from brinkline.train.evaluate import main as measure
+        from brinkline.train.report import headline_table
+
+        evaluation = measure(model, data, out, train_data)
+        typer.echo(headline_table(evaluation.metrics))
+        typer.echo(f"\nThe full report is in {out}/report.md")
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A training checkpoint.")],
+    out: Annotated[Path, typer.Argument(help="The model folder to write.")],
+    name: Annotated[str, typer.Option("--name", help="Name that the model gives of itself.")] = "brinkline",
+    weights: Annotated[str, typer.Option("--weights", help="int8 (a quarter of the size) or fp32.")] = "int8",
+) -> None:
+    """Turn a training checkpoint into a model folder, and compare the two at once."""
+    with _usage_errors():
+        from brinkline.train.logs import log_to_terminal
+
+        log_to_terminal()
+        from brinkline.train.export import main as convert
+
+        convert(checkpoint, out, name, weights)
+        typer.echo(f"{out} is a model folder: brinkline.load({str(out)!r})")
+
+
+@data_app.command("check")
+def data_check(
+    paths: Annotated[list[Path], typer.Argument(help="Labelled .jsonl files or folders.")],
+) -> None:
+    """Look over labelled data before training on them; exit code 1 if anything in them is an error."""
+    from brinkline.data.check import check
+
+    _, findings = check(paths)
+    colours = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "note": None}
+    for finding in findings:
+        typer.secho(str(finding), fg=colours[finding.level])
+    errors = sum(finding.level == "error" for finding in findings)
+    warnings = sum(finding.level == "warning" for finding in findings)
+    typer.secho(f"{errors} errors, {warnings} warnings", bold=True)
+    if errors:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _guess(out: Path | None) -> Format:
+    if out is not None:
+        return _SUFFIXES.get(out.suffix.lower(), Format.jsonl)
+    return Format.table if sys.stdout.isatty() else Format.jsonl
+
+
+def _thresholds(values: list[str]) -> dict[str, float]:
+    thresholds = {}
+    for value in values:
+        name, _, number = value.partition("=")
+        try:
+            thresholds[name] = float(number)
+        except ValueError:
+            message = f"expected SIGNAL=NUMBER, e.g. threat=0.3, got {value!r}"
+            raise typer.BadParameter(message, param_hint="--threshold") from None
+    return thresholds
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    """Turn what the user can mend into one message and exit code 2; anything else keeps its traceback."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read standard output has gone (head, less): nothing more to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except (ValueError, OSError, ImportError, LookupError) as error:
+        if os.environ.get("BRINKLINE_DEBUG"):
+            raise
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        typer.echo(f"brinkline: {text}", err=True)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Let the library's warnings through to standard error, as lines that begin with the program's name."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("brinkline: %(message)s"))
+    logger = logging.getLogger("brinkline")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -1,0 +1,1 @@
+"""Codebook, corpus, reading and checking of labelled data."""

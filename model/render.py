@@ -1,0 +1,257 @@
+"""Scores as HTML: an article whose sentences are marked, for notebooks and for pages of its own.
+
+A fragment brings all its styles inline, since notebooks and mail drop or share style sheets. It sets no text
+colour and only translucent backgrounds, so that it takes on a light or a dark theme. Colour (Okabe and Ito's)
+never stands alone: underline and sign tell the stances apart in grey print. What is added to the article
+stands in ``<small>`` and is left out when a reader copies the text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import NamedTuple
+
+from brinkline.model.labels import SIGNALS
+from brinkline.model.scores import ArticleScores, SentenceScore
+
+__all__ = ["article_html", "page_html"]
+
+_MINUS = "\N{MINUS SIGN}"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class _Mark(NamedTuple):
+    sign: str
+    style: str
+
+
+def _mark(sign: str, rgb: str, shade: float, underline: str) -> _Mark:
+    style = (
+        f"background:rgba({rgb},{shade});border-bottom:{underline} rgb({rgb});border-radius:3px 3px 0 0;"
+        "padding:.1em .2em;-webkit-box-decoration-break:clone;box-decoration-break:clone"
+    )
+    return _Mark(sign, style)
+
+
+_MARKS: dict[str, _Mark] = {
+    "hostile": _mark(_MINUS, "213,94,0", 0.15, "2px solid"),
+    "neutral": _mark("", "128,128,128", 0.07, "1px dotted"),
+    "conciliatory": _mark("+", "0,114,178", 0.15, "2px dashed"),
+}
+
+_ROOT = "max-width:48em;line-height:1.8;text-align:left;overflow-wrap:anywhere"
+_SUMMARY = "font-size:.9em;line-height:1.6;margin:0 0 .4em"
+_LEGEND = (
+    "font-size:.82em;line-height:1.9;margin:0 0 .9em;padding:0 0 .4em;"
+    "border-bottom:1px solid rgba(128,128,128,.4)"
+)
+_LEGEND_ITEM = "display:inline-block;margin-right:1em"
+_NAME = "display:inline-block"
+_PARAGRAPH = "margin:0 0 .9em"
+_ASIDE = "-webkit-user-select:none;user-select:none"
+_SIGN = f"{_ASIDE};font-weight:700"
+_LABELS = f"{_ASIDE};font-size:.75em"
+_LABEL = "white-space:nowrap;padding:.05em .5em .1em;border-radius:.8em;border:1px"
+_CUT = "only the beginning was read"
+
+# Line breaks that HTML does not know, and what a page must not hold: controls, halves of surrogate pairs.
+_ODD_BREAK = re.compile("[\v\f\x85\u2028\u2029]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ISOLATE = re.compile("[\u2066-\u2069\r\n]")
+_CLOSE_ISOLATE = "\u2069"
+_SPACE = re.compile(r"\s+")
+_BREAK = re.compile(r"\r\n|[\r\n]")
+
+_PAGE_STYLE = """\
+:root{color-scheme:light dark}
+body{margin:0 auto;max-width:46rem;padding:1.5rem 1rem;background:#fdfdfc;color:#1b1b1b;\
+font:1rem/1.6 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+.brinkline+.brinkline{margin-top:3rem}
+@media (prefers-color-scheme:dark){body{background:#16181b;color:#e4e4e2}}
+@media print{body{max-width:none;padding:0;background:none;color:#000;font-size:10.5pt}
+p{orphans:3;widows:3}}"""
+
+
+def article_html(scores: ArticleScores) -> str:
+    """Show an article with its sentences marked by stance and labelled with their signals.
+
+    The probabilities of a sentence appear when the pointer rests on it. All text is escaped. Control
+    characters appear as U+FFFD, and marks of writing direction have no effect beyond their sentence.
+
+    :param scores: the scored article.
+    :return: an HTML fragment, with inline styles, without scripts and without anything to load.
+    """
+    legend = _legend(any(s.truncated for s in scores.sentences)) if scores.sentences else ""
+    return (
+        f'<div class="brinkline" style="{_ROOT}">\n'
+        f'<div class="brinkline-summary" style="{_SUMMARY}">{_summary(scores)}</div>\n'
+        f"{legend}"
+        f'<div class="brinkline-text">{_text(scores)}</div>\n'
+        "</div>\n"
+    )
+
+
+def page_html(fragments: Iterable[str], title: str) -> str:
+    """Put fragments into one page that needs no other file.
+
+    :param fragments: HTML, as :func:`article_html` makes it; it is not escaped.
+    :param title: plain text for the title of the page.
+    :return: an HTML document, to be written as UTF-8.
+    """
+    page = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_safe(title)}</title>\n<style>\n{_PAGE_STYLE}\n</style>\n</head>\n"
+        f"<body>\n{''.join(fragments)}</body>\n</html>\n"
+    )
+    return _SURROGATE.sub(_REPLACEMENT, page)
+
+
+def _summary(scores: ArticleScores) -> str:
+    summary = scores.summary
+    items = [_count(summary.sentences)]
+    if summary.sentences:
+        items += [f"{name} {share:.0%}" for name, share in summary.stance.items()]
+    items.append(f"balance {_signed(summary.balance)}")
+    if summary.sentences:
+        items += [f"{name} {count:,}" for name, count in summary.signals.items()]
+    items = [item.replace(" ", "&nbsp;") for item in items]
+    if scores.id is not None:
+        items.insert(0, f'<b><bdi style="{_NAME}">{_safe(scores.id)}</bdi></b>')
+    items.append(f'<bdi style="{_NAME}">{_safe(scores.model)}</bdi>')
+    return " · ".join(items)
+
+
+def _count(sentences: int) -> str:
+    if sentences == 0:
+        return "no sentences"
+    return f"{sentences:,} {'sentence' if sentences == 1 else 'sentences'}"
+
+
+def _signed(value: float) -> str:
+    if math.isnan(value):
+        return "n/a"
+    rounded = f"{abs(value):.2f}"
+    if rounded == "0.00":
+        return rounded
+    return f"{_MINUS if value < 0 else '+'}{rounded}"
+
+
+def _legend(cut: bool) -> str:
+    items = [f'<span style="{mark.style}">{_sign(mark)}{name}</span>' for name, mark in _MARKS.items()]
+    items.append(_labels(SIGNALS, cut=False))
+    if cut:
+        items.append(f"{_labels((), cut=True)} {_CUT}")
+    items.append("point at a sentence for probabilities")
+    html = " ".join(f'<span style="{_LEGEND_ITEM}">{item}</span>' for item in items)
+    return f'<div class="brinkline-legend" style="{_LEGEND}">{html}</div>\n'
+
+
+def _text(scores: ArticleScores) -> str:
+    paragraphs = _Paragraphs()
+    done = 0
+    for sentence in scores.sentences:
+        paragraphs.add_plain(scores.text[done : sentence.start])
+        paragraphs.add(_sentence(sentence))
+        done = sentence.end
+    paragraphs.add_plain(scores.text[done:])
+    return paragraphs.html()
+
+
+def _sentence(sentence: SentenceScore) -> str:
+    mark = _MARKS.get(sentence.stance, _MARKS["neutral"])
+    title = f"{_figures(sentence.stance_probabilities)}; {_figures(sentence.signal_probabilities)}"
+    if sentence.truncated:
+        title = f"{title}; cut: {_CUT}"
+    text = f'<span style="{mark.style}">{_sign(mark)}<bdi>{_safe(sentence.text)}</bdi></span>'
+    return f'<span title="{_safe(title)}">{text}{_labels(sentence.signals, sentence.truncated)}</span>'
+
+
+def _figures(probabilities: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {probability:.2f}" for name, probability in probabilities.items())
+
+
+def _sign(mark: _Mark) -> str:
+    # A space that does not break keeps sign and labels on the line of the words they belong to.
+    return f'<small style="{_SIGN}">{mark.sign}&nbsp;</small>' if mark.sign else ""
+
+
+def _labels(signals: Iterable[str], cut: bool) -> str:
+    labels = [f'<span style="{_LABEL} solid">{_safe(signal)}</span>' for signal in signals]
+    if cut:
+        labels.append(f'<span style="{_LABEL} dashed">cut</span>')
+    return f'<small style="{_LABELS}">&nbsp;{"&nbsp;".join(labels)}</small>' if labels else ""
+
+
+class _Paragraphs:
+    """Puts pieces of an article into paragraphs; keeps every character, white space included."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._open = False
+
+    def add(self, html: str) -> None:
+        """Add something that stands within one paragraph."""
+        if not self._open:
+            self._parts.append(f'<p style="{_PARAGRAPH}">')
+            self._open = True
+        self._parts.append(html)
+
+    def add_plain(self, text: str) -> None:
+        """Add text that belongs to no sentence; a blank line in it begins a new paragraph."""
+        text = _clean(text)
+        done = 0
+        for space in _SPACE.finditer(text):
+            if len(_BREAK.findall(space[0])) > 1:
+                self._add_chunk(text[done : space.start()])
+                self._close()
+                self._parts.append(space[0])
+                done = space.end()
+        self._add_chunk(text[done:])
+
+    def html(self) -> str:
+        """Return what was added."""
+        self._close()
+        return "".join(self._parts)
+
+    def _add_chunk(self, text: str) -> None:
+        body = text if self._open else text.lstrip()
+        self._parts.append(text[: len(text) - len(body)])
+        if body:
+            html = _BREAK.sub(r"<br>\g<0>", escape(body))
+            self.add(html if body.isspace() else f"<bdi>{html}</bdi>")
+
+    def _close(self) -> None:
+        if self._open:
+            self._parts.append("</p>")
+            self._open = False
+
+
+def _safe(text: str) -> str:
+    return escape(_clean(text), quote=True)
+
+
+def _clean(text: str) -> str:
+    """Replace, one for one, characters that would harm the page."""
+    text = _FORBIDDEN.sub(_REPLACEMENT, _ODD_BREAK.sub("\n", text))
+    return _without_stray_closers(text) if _CLOSE_ISOLATE in text else text
+
+
+def _without_stray_closers(text: str) -> str:
+    """Replace each U+2069 that closes nothing in the text: it would close the ``<bdi>`` around it."""
+    depth = 0
+
+    def replace(match: re.Match[str]) -> str:
+        nonlocal depth
+        character = match[0]
+        if character == _CLOSE_ISOLATE and depth == 0:
+            return _REPLACEMENT
+        # Line breaks end the reach of all that is open.
+        depth = 0 if character in "\r\n" else depth + (-1 if character == _CLOSE_ISOLATE else 1)
+        return character
+
+    return _ISOLATE.sub(replace, text)

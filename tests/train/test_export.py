@@ -1,0 +1,95 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import brinkline
+from brinkline.model.checkpoint import Calibration
+from brinkline.train import calibrate, export as export_module
+from brinkline.train.export import ExportError, export, quantise
+
+
+def test_checkpoint_without_calibration_is_exported_and_says_so(
+    checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="brinkline"):
+        classifier = export(checkpoint, tmp_path / "out")
+    assert classifier.manifest.calibration == Calibration()
+    assert "temperatures 1, thresholds 0.5" in caplog.text
+
+
+def test_calibration_of_the_checkpoint_is_taken_along(checkpoint: Path, tmp_path: Path) -> None:
+    calibration = Calibration(2.0, thresholds={"threat": 0.2, "deterrence": 0.3, "retaliation": 0.4})
+    calibrate.write(calibration, checkpoint)
+    try:
+        assert export(checkpoint, tmp_path / "out").manifest.calibration == calibration
+    finally:
+        (checkpoint / calibrate.FILE).unlink()
+
+
+def test_differences_are_in_the_manifest(checkpoint: Path, tmp_path: Path) -> None:
+    parity = export(checkpoint, tmp_path / "out", weights="int8").manifest.metrics["export"]
+    assert 0 <= parity["fp32_largest_logit_difference"] < 1e-4
+    assert 0 < parity["int8_largest_probability_difference"] < 0.2
+
+
+def test_int8_is_smaller(checkpoint: Path, tmp_path: Path) -> None:
+    sizes = {}
+    for weights in ("int8", "fp32"):
+        export(checkpoint, tmp_path / weights, weights=weights)
+        model = onnx.load(str(tmp_path / weights / "model.onnx"))
+        sizes[weights] = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    assert sizes["int8"] < sizes["fp32"]
+
+
+def test_an_export_that_differs_is_refused(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "TOLERANCE", -1.0)
+    with pytest.raises(ExportError, match="differs from the network"):
+        export(checkpoint, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_earlier_model_folder_is_replaced(checkpoint: Path, tmp_path: Path) -> None:
+    export(checkpoint, tmp_path / "out")
+    export(checkpoint, tmp_path / "out", weights="fp32")
+    assert brinkline.load(tmp_path / "out").manifest.metrics["export"]["weights"] == "fp32"
+
+
+def test_another_folder_is_not_written_over(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").write_text("years of work")
+    with pytest.raises(FileExistsError, match="nothing was written"):
+        export(checkpoint, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no checkpoint: it has no"):
+        export(tmp_path, tmp_path / "out")
+
+
+def test_card_tells_what_the_manifest_holds(model_folder: Path) -> None:
+    card = (model_folder / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlicense: apache-2.0")
+    assert "# tiny 0.1.0" in card
+    assert "has not been checked\n  by human experts" in card
+
+
+@given(
+    arrays(np.float32, (8, 12), elements=st.floats(-100, 100, width=32)),
+    st.sampled_from([0, 1]),
+    st.sampled_from([4, 5, 64]),
+)
+def test_rounding_to_int8_is_off_by_half_a_step_at_most(array: np.ndarray, axis: int, block: int) -> None:
+    values, scales = quantise(array, axis, block)
+    blocks = array.shape[axis] // block if array.shape[axis] % block == 0 else 1
+    assert values.dtype == np.int8
+    assert scales.shape[axis] == blocks
+    spread = np.repeat(scales, array.shape[axis] // blocks, axis=axis)
+    assert (np.abs(values.astype(np.float32) * spread - array) <= spread * 0.5001).all()

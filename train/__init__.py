@@ -1,0 +1,1 @@
+"""Settings, fine-tuning, calibration, evaluation, baselines, export and model card (extra ``[train]``)."""

@@ -1,0 +1,151 @@
+"""The model card, written from a model folder's manifest.
+
+python -m brinkline.train.card MODEL
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from brinkline.model.checkpoint import CARD, Manifest, read_manifest, write_manifest
+from brinkline.model.labels import SIGNALS, STANCES
+from brinkline.train.report import table, with_interval
+
+_TEMPLATE = """\
+---
+license: apache-2.0
+language: en
+library_name: brinkline
+pipeline_tag: text-classification
+---
+# {name} {version}
+
+Gives one sentence of news about conflict and diplomacy a **stance** ({stances}) and **escalation signals**
+({signals}: any combination). The labels are defined in Brinkline's codebook (`data/CODEBOOK.md`).
+
+```python
+import brinkline
+
+classifier = brinkline.load("path/to/this/folder")
+classifier.predict("The foreign ministry expelled two envoys and warned of further steps.")
+```
+
+## Model
+
+Base model: {base_model}. Mean pooling, two heads in one pass: a softmax over the stances, a sigmoid for each signal.
+Longest input: {max_tokens} tokens; longer sentences are cut and flagged `truncated`. Sentences of context read along:
+{context}. English only.
+
+## Trained on
+
+{training_data}
+
+## Figures
+
+{figures}
+
+## Calibration
+
+Fitted on the development split of the training data.
+
+{calibration}
+
+## Limits
+
+- Most of what it learned from was written and labelled by language models under the codebook and has not been checked
+  by human experts. Figures on data labelled in the same way share its blind spots.
+- A label says what the sentence reports an actor as doing or saying, not whether it is true or justified.
+- Probabilities are calibrated on the development split; on text of another kind they can be off. Label a sample of
+  your own and measure (`brinkline evaluate`) before citing counts.
+- It reads {context_words}: what a pronoun stands for, or whether an earlier act happened, it can only guess.
+
+## Versions
+
+{libraries}
+"""
+
+
+def write_card(path: Path, manifest: Manifest) -> None:
+    """Write the model card.
+
+    :param path: the ``README.md`` of the model folder.
+    :param manifest: what the folder says of itself.
+    """
+    path.write_text(render_card(manifest), encoding="utf-8")
+
+
+def render_card(manifest: Manifest) -> str:
+    """Return the model card as Markdown with a Hugging Face front matter."""
+    base = manifest.base_model
+    context_words = "one sentence at a time, without those before it"
+    if manifest.context:
+        context_words = f"no more than the {manifest.context} sentence(s) before"
+    return _TEMPLATE.format(
+        name=manifest.name,
+        version=manifest.version,
+        stances=", ".join(STANCES),
+        signals=", ".join(SIGNALS),
+        base_model=f"{base.get('name', 'unknown')} (sha256 of its weights `{base.get('sha256', 'unknown')}`)",
+        max_tokens=manifest.max_tokens,
+        context=manifest.context,
+        context_words=context_words,
+        training_data=_training_data(manifest),
+        figures=_figures(manifest.metrics),
+        calibration=_calibration(manifest),
+        libraries=", ".join(f"{name} {number}" for name, number in manifest.libraries.items())
+        or "Not recorded.",
+    )
+
+
+def _training_data(manifest: Manifest) -> str:
+    if not manifest.training_data:
+        return "Not recorded."
+    columns = ["source", "licence", "documents", "sentences", "sha256 of texts and labels"]
+    rows = [
+        [item["source"], item["licence"], item["documents"], item["sentences"], f"`{item['sha256'][:16]}…`"]
+        for item in manifest.training_data
+    ]
+    return table(columns, rows)
+
+
+def _figures(metrics: Mapping[str, Any]) -> str:
+    measured = metrics.get("evaluations", {})
+    if not measured:
+        return "Not measured yet."
+    rows = []
+    for name, figures in measured.items():
+        intervals = figures["intervals"]
+        rows.append(
+            [
+                name,
+                figures["sentences"],
+                with_interval(figures["stance_macro_f1"], intervals["stance_macro_f1"]),
+                with_interval(figures["signals_macro_f1"], intervals["signals_macro_f1"]),
+                f"{figures['stance_ece']:.3f}",
+            ]
+        )
+    columns = ["data", "sentences", "stance macro-F1", "signals macro-F1", "stance calibration error"]
+    note = "In brackets: 95 % bootstrap intervals over documents."
+    return f"{table(columns, rows)}\n\n{note}"
+
+
+def _calibration(manifest: Manifest) -> str:
+    calibration = manifest.calibration
+    rows: list[list[object]] = [["stance", calibration.stance_temperature, "most probable label"]]
+    rows += [[name, calibration.signal_temperatures[name], calibration.thresholds[name]] for name in SIGNALS]
+    return table(["", "temperature", "given from probability"], rows)
+
+
+def main(model: Path) -> None:
+    """Write the model card of a model folder anew."""
+    manifest = read_manifest(model)
+    write_card(model / CARD, manifest)
+    write_manifest(model, manifest)
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(main)

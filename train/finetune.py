@@ -1,0 +1,362 @@
+"""Fine-tune, calibrate, evaluate, export: from labelled data to a model folder.
+
+    python train/finetune.py configs/default.yaml
+    python train/finetune.py configs/default.yaml trainer.num_train_epochs=3 seeds=[0,1,2]
+    python train/finetune.py configs/default.yaml --resume            # after a kill
+    python train/finetune.py configs/default.yaml --fast-dev-run      # two steps through every stage
+    torchrun --nproc_per_node=2 train/finetune.py configs/default.yaml
+
+The same as ``brinkline train``. Everything lands in one folder, ``runs/NAME``: ``settings.yaml``, ``split.json``,
+``seed-N/checkpoints`` (best and last), ``model``, ``report``, ``log.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from transformers import set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from brinkline.data.corpus import Split, content_sha256, describe_files, split_documents, to_dataset_dict
+from brinkline.data.schema import Document, read_labelled, sentences_of
+from brinkline.model.checkpoint import TOKENIZER
+from brinkline.model.encoding import SentenceEncoder
+from brinkline.model.network import Network, load_base
+from brinkline.train import calibrate
+from brinkline.train.baselines import Baselines
+from brinkline.train.evaluate import Evaluation, evaluate, figures, write_report
+from brinkline.train.export import Origin, add_metrics, export
+from brinkline.train.logs import log_to_terminal
+from brinkline.train.metrics import Truth
+from brinkline.train.scoring import network_logits
+from brinkline.train.settings import Settings, SettingsError, load_settings, training_arguments
+from brinkline.train.trainer import build_trainer
+
+# Not __name__: as a script this file is __main__, and the log is that of the package.
+logger = logging.getLogger("brinkline.train.finetune")
+
+TEST_SPLIT = "test split"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run trains and is measured on."""
+
+    split: Split
+    evaluate: dict[str, list[Document]]
+    """Evaluation sets by name, the test split among them."""
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One finished training."""
+
+    seed: int
+    checkpoint: Path
+    """The best checkpoint, with its ``calibration.json``."""
+    dev_mean_f1: float
+    figures: dict[str, dict[str, float]]
+    """Headline figures of each evaluation set."""
+
+
+def run(
+    settings: Settings, *, resume: bool = False, overwrite: bool = False, limit: int | None = None
+) -> Path:
+    """Carry out a training run.
+
+    :param settings: as :func:`brinkline.train.settings.load_settings` gives them.
+    :param resume: go on with a run that was killed; finished seeds are kept.
+    :param overwrite: delete an earlier run of the same name first.
+    :param limit: use only so many documents, evenly out of all.
+    :return: the run folder; its ``model`` is a model folder.
+    :raises SettingsError: where the run folder exists and neither is asked for, or was made with other settings.
+    :raises LabelledDataError: where the data cannot be read.
+    """
+    if is_main_process():
+        _prepare_folder(settings, resume, overwrite)
+    data = load_data(settings, limit)
+    results = [train_seed(settings, data, seed) for seed in settings.seeds]
+    if not is_main_process():
+        return settings.run_folder
+    best = max(results, key=lambda result: result.dev_mean_f1)
+    _finish(settings, data, best, summarise_seeds(results))
+    return settings.run_folder
+
+
+def load_data(settings: Settings, limit: int | None = None) -> Data:
+    """Read the data of a run, split them, and keep what is measured on out of what is trained on.
+
+    :param settings: names the files.
+    :param limit: use only so many documents, evenly out of all.
+    """
+    spec = settings.data
+    evaluation = {path.name: read_labelled([path]) for path in spec.evaluate}
+    measured = {_key(s.text) for documents in evaluation.values() for s in sentences_of(documents)}
+    documents = _without(_some(read_labelled(spec.files), limit), measured)
+    split = split_documents(documents, spec.dev, spec.test, spec.split_seed)
+    if spec.train_only:
+        more = _without(read_labelled(spec.train_only), measured)
+        split = replace(split, train=(*split.train, *more))
+    if is_main_process():
+        split.write(settings.run_folder / "split.json")
+    test = {TEST_SPLIT: list(split.test)} if split.test else {}
+    return Data(split, {**test, **{name: _some(items, limit) for name, items in evaluation.items()}})
+
+
+def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
+    """Train with one seed, calibrate, and measure; a seed that is finished already is read back.
+
+    :param settings: of the run.
+    :param data: from :func:`load_data`.
+    :param seed: seeds weights, dropout and the order of the data.
+    """
+    folder = settings.run_folder / f"seed-{seed}"
+    if (done := _read_result(folder)) is not None:
+        logger.info("seed %d is finished already", seed)
+        return done
+    checkpoints = folder / "checkpoints"
+    limits = {"max_tokens": settings.max_tokens, "context": settings.context}
+    set_seed(seed)
+    module, tokenizer, _ = load_base(settings.base_model)
+    _check_length(module, settings.max_tokens)
+    columns = to_dataset_dict(data.split, settings.context)
+    trainer = build_trainer(
+        Network(module, settings.dropout),
+        SentenceEncoder(tokenizer, settings.max_tokens),
+        limits,
+        columns["train"],
+        columns["dev"],
+        training_arguments(settings.trainer, checkpoints, seed),
+        balanced=settings.class_weight == "balanced",
+        patience=settings.patience,
+    )
+    trainer.train(
+        resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    )
+    best = _best_checkpoint(trainer.state.best_model_checkpoint, checkpoints)
+    if not is_main_process():
+        return SeedResult(seed, best, 0.0, {})
+    result = _measure_seed(seed, best, trainer.state.best_metric, data)
+    _write_result(folder, result)
+    return result
+
+
+def summarise_seeds(results: Sequence[SeedResult]) -> dict[str, Any]:
+    """Return mean and standard deviation over the seeds of each headline figure, by evaluation set."""
+    summary: dict[str, Any] = {"seeds": [result.seed for result in results]}
+    for name in results[0].figures:
+        summary[name] = {}
+        for figure in results[0].figures[name]:
+            values = [result.figures[name][figure] for result in results]
+            spread = statistics.stdev(values) if len(values) > 1 else None
+            summary[name][figure] = {"mean": statistics.fmean(values), "sd": spread, "values": values}
+    return summary
+
+
+def is_main_process() -> bool:
+    """Return True in the process that writes files (under torchrun the first, else the only one)."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _measure_seed(seed: int, checkpoint: Path, mean_f1: float | None, data: Data) -> SeedResult:
+    """Calibrate the best checkpoint on the dev split and measure it, in fp32."""
+    dev = data.split.dev
+    calibration = calibrate.fit(network_logits(checkpoint, dev), Truth.of(dev))
+    calibrate.write(calibration, checkpoint)
+    headline = {}
+    for name, documents in data.evaluate.items():
+        metrics, _ = figures(network_logits(checkpoint, documents), Truth.of(documents), calibration)
+        headline[name] = {
+            "stance_macro_f1": metrics["stance"]["macro_f1"],
+            "signals_macro_f1": metrics["signals"]["macro_f1"],
+            "stance_ece": metrics["calibration"]["after"]["stance"]["ece"],
+        }
+        logger.info("seed %d on %s: %s", seed, name, headline[name])
+    return SeedResult(seed, checkpoint, float(mean_f1 or 0.0), headline)
+
+
+def _finish(settings: Settings, data: Data, best: SeedResult, seeds: dict[str, Any]) -> None:
+    """Export the best seed, write the reports, and put the figures into the model folder."""
+    folder = settings.run_folder
+    _, _, base_hash = load_base(settings.base_model)
+    origin = Origin(
+        settings.model_name,
+        settings.model_version,
+        {"name": _base_name(settings.base_model), "sha256": base_hash},
+        describe_training(data.split.train),
+        {**json.loads(settings.model_dump_json()), "seed": best.seed},
+    )
+    probes = [sentence.text for sentence in sentences_of(data.split.dev)]
+    classifier = export(
+        best.checkpoint, folder / "model", origin=origin, weights=settings.weights, sentences=probes
+    )
+    rivals = None
+    if settings.baselines:
+        logger.info("training the baselines")
+        rivals = Baselines(data.split.train, data.split.dev, settings.base_model, settings.max_tokens).decide
+    measured = {}
+    for name, documents in data.evaluate.items():
+        result = evaluate(classifier, documents, name, rivals)
+        measured[name] = _headline(result)
+        write_report(folder / "report" / _slug(name), result)
+    (folder / "report").mkdir(exist_ok=True)
+    (folder / "report" / "seeds.json").write_text(json.dumps(seeds, indent=2) + "\n", encoding="utf-8")
+    add_metrics(folder / "model", classifier.manifest, {"evaluations": measured, "seeds": seeds})
+    logger.info("model: %s; report: %s", folder / "model", folder / "report")
+
+
+def describe_training(documents: Sequence[Document]) -> list[dict[str, Any]]:
+    """Return for each source its licences, counts, and a hash over texts and labels."""
+    rows = []
+    for source in dict.fromkeys(document.source for document in documents):
+        members = [document for document in documents if document.source == source]
+        licences = sorted({s.licence for s in sentences_of(members) if s.licence})
+        rows.append(
+            {
+                "source": source,
+                "licence": ", ".join(licences) or "own",
+                "documents": len(members),
+                "sentences": len(sentences_of(members)),
+                "sha256": content_sha256(members),
+            }
+        )
+    return rows
+
+
+def _headline(evaluation: Evaluation) -> dict[str, Any]:
+    metrics = evaluation.metrics
+    return {
+        "sentences": metrics["sentences"],
+        "sha256": metrics["data"]["sha256"],
+        "stance_macro_f1": metrics["stance"]["macro_f1"],
+        "signals_macro_f1": metrics["signals"]["macro_f1"],
+        "stance_ece": metrics["calibration"]["after"]["stance"]["ece"],
+        "intervals": metrics["intervals"],
+    }
+
+
+def _prepare_folder(settings: Settings, resume: bool, overwrite: bool) -> None:
+    folder, path = settings.run_folder, settings.run_folder / "settings.yaml"
+    values = json.loads(settings.model_dump_json())
+    if path.is_file() and resume:
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+        changed = sorted(
+            key for key in {*before["settings"], *values} if before["settings"].get(key) != values.get(key)
+        )
+        if changed:
+            raise SettingsError([f"{key}: differs from the run to be resumed ({path})" for key in changed])
+        return
+    if folder.exists() and any(folder.iterdir()):
+        if not overwrite:
+            choices = "--resume goes on with it, --overwrite starts anew, name=… makes another"
+            raise SettingsError([f"{folder} exists already: {choices}"])
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = describe_files([*settings.data.files, *settings.data.train_only, *settings.data.evaluate])
+    path.write_text(yaml.safe_dump({"settings": values, "files": files}, sort_keys=False), encoding="utf-8")
+
+
+def _read_result(folder: Path) -> SeedResult | None:
+    path = folder / "result.json"
+    if not path.is_file():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return SeedResult(**{**values, "checkpoint": folder / "checkpoints" / values["checkpoint"]})
+
+
+def _write_result(folder: Path, result: SeedResult) -> None:
+    values = {
+        "seed": result.seed,
+        "checkpoint": result.checkpoint.name,
+        "dev_mean_f1": result.dev_mean_f1,
+        "figures": result.figures,
+    }
+    (folder / "result.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _best_checkpoint(best: str | None, checkpoints: Path) -> Path:
+    # Without evaluation while training there is no best one, only a last one.
+    found = best or get_last_checkpoint(str(checkpoints))
+    if found is None:
+        raise SettingsError(["trainer.save_strategy: no checkpoint was saved, so there is nothing to export"])
+    return Path(found)
+
+
+def _check_length(module: Any, max_tokens: int) -> None:
+    positions = getattr(module.config, "max_position_embeddings", None)
+    if positions is not None and max_tokens > positions:
+        raise SettingsError([f"max_tokens: {max_tokens} is more than the base model's {positions}"])
+
+
+def _without(documents: Sequence[Document], measured: set[str]) -> list[Document]:
+    kept, dropped = [], 0
+    for document in documents:
+        sentences = tuple(s for s in document.sentences if _key(s.text) not in measured)
+        dropped += len(document.sentences) - len(sentences)
+        if sentences:
+            kept.append(replace(document, sentences=sentences))
+    if dropped:
+        logger.warning("%d sentences left out of training: they stand in the evaluation data too", dropped)
+    return kept
+
+
+def _some(documents: list[Document], limit: int | None) -> list[Document]:
+    """Return at most so many documents, evenly out of the whole list, so that every source is among them."""
+    if limit is None or limit >= len(documents):
+        return documents
+    return [documents[i * len(documents) // limit] for i in range(limit)]
+
+
+def _key(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _base_name(base_model: str) -> str:
+    return "sentence-transformers/all-MiniLM-L6-v2" if base_model == "packaged" else base_model
+
+
+def _slug(name: str) -> str:
+    return name.replace(" ", "-").removesuffix(".jsonl")
+
+
+def main(
+    config: Path,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value …, in place of what the file says")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was killed")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="delete an earlier run of the name")] = False,
+    fast_dev_run: Annotated[
+        bool, typer.Option("--fast-dev-run", help="two steps through every stage")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=40, help="use only so many documents")] = None,
+) -> None:
+    """Fine-tune, calibrate, evaluate and export a model by the settings of a YAML file."""
+    settings = load_settings(config, overrides or [])
+    if fast_dev_run:
+        few = {
+            "max_steps": 2,
+            "eval_strategy": "steps",
+            "eval_steps": 2,
+            "save_strategy": "steps",
+            "save_steps": 2,
+        }
+        trainer = {**settings.trainer, **few, "logging_steps": 1}
+        settings = settings.model_copy(update={"name": f"{settings.name}-fast", "trainer": trainer})
+        limit, overwrite = limit or 60, True
+    run(settings, resume=resume, overwrite=overwrite, limit=limit)
+
+
+if __name__ == "__main__":
+    log_to_terminal()
+    typer.run(main)

@@ -1,0 +1,352 @@
+"""The settings of a training run: typed, checked before anything is loaded, all errors at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import sys
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+if typing.TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+TWENTIETH = Annotated[float, Field(ge=0, le=0.5, multiple_of=0.05)]
+SEED = Annotated[int, Field(ge=0, lt=2**32)]  # as numpy takes it
+
+OWNED: dict[str, str] = {
+    "output_dir": "set 'name' and 'runs' instead",
+    "seed": "set 'seeds' instead",
+    "data_seed": "set 'seeds' instead",
+    "resume_from_checkpoint": "use --resume instead",
+    "restore_callback_states_from_checkpoint": "resuming needs it and sets it",
+    "load_best_model_at_end": "the best checkpoint is always the one that is used",
+    "metric_for_best_model": "it is the mean F1 of the dev split",
+    "greater_is_better": "it is the mean F1 of the dev split",
+    "remove_unused_columns": "the columns are chosen for the network",
+    "label_names": "the labels are those of the codebook",
+}
+"""Fields of TrainingArguments that a run sets by itself, and what to set in their place."""
+
+
+_LINKED = ("eval_strategy", "eval_steps", "save_strategy", "save_steps", "logging_strategy", "logging_steps")
+# Fields of TrainingArguments that are right or wrong only together.
+
+
+class SettingsError(ValueError):
+    """Settings are wrong; ``problems`` holds one line for each thing that is."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join([f"{len(problems)} problem(s) in the settings:", *problems]))
+
+
+class DataSettings(BaseModel):
+    """Which labelled data, and how they are split."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: list[Path] = Field(min_length=1)
+    """Labelled ``.jsonl`` files or folders of them, split by document into train, dev and test."""
+    train_only: list[Path] = []
+    """Files of which everything is trained on."""
+    evaluate: list[Path] = []
+    """Files that the finished model is measured on besides the test split; never trained on."""
+    dev: TWENTIETH = 0.1
+    """Share of the sentences for early stopping and calibration."""
+    test: TWENTIETH = 0.1
+    """Share of the sentences for the report."""
+    split_seed: SEED = 0
+    """Fixes the split, whatever the seed of the training."""
+
+    @field_validator("files", "train_only", "evaluate")
+    @classmethod
+    def _exist(cls, paths: list[Path]) -> list[Path]:
+        if missing := [str(path) for path in paths if not path.exists()]:
+            raise ValueError(f"no such file or folder: {', '.join(missing)}")
+        return paths
+
+    @field_validator("dev")
+    @classmethod
+    def _needed(cls, share: float) -> float:
+        if share == 0:
+            raise ValueError("early stopping and calibration need a dev split: at least 0.05")
+        return share
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> DataSettings:
+        if self.dev + self.test > 1 - 0.04:
+            raise ValueError(f"dev {self.dev} and test {self.test} leave nothing to train on")
+        return self
+
+
+class Settings(BaseModel):
+    """Everything that decides how a run comes out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run folder."""
+    runs: Path = Path("runs")
+    """Where run folders are made."""
+    model_name: str = "brinkline"
+    """Name that the model gives of itself."""
+    model_version: str = "0.1.0"
+    """Version that the model gives of itself."""
+    base_model: str = "packaged"
+    """``packaged`` (all-MiniLM-L6-v2), a folder, or the id of a model on the Hugging Face hub."""
+    data: DataSettings
+    seeds: list[SEED] = Field(default=[0], min_length=1)
+    """One training a seed; the model with the best mean F1 on the dev split is exported."""
+    context: int = Field(default=0, ge=0, le=8)
+    """How many sentences before are read along."""
+    max_tokens: int = Field(default=256, ge=16, le=8192)
+    """Longest input, special tokens counted in."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Dropout before the heads."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """``balanced``: rare labels weigh more in the loss, as in scikit-learn."""
+    patience: int = Field(default=3, ge=1)
+    """Early stopping: evaluations without a better mean F1."""
+    weights: Literal["int8", "fp32"] = "int8"
+    """How the exported file stores the weights (computed in fp32 either way)."""
+    baselines: bool = True
+    """Train and report the baselines too."""
+    trainer: dict[str, Any] = {}
+    """Anything that transformers' TrainingArguments takes."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _differ(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("each seed makes one training, the same one twice makes no other")
+        return seeds
+
+    @property
+    def run_folder(self) -> Path:
+        """The run's folder."""
+        return self.runs / self.name
+
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "num_train_epochs": 8,
+    "per_device_train_batch_size": 32,
+    "per_device_eval_batch_size": 64,
+    "learning_rate": 1e-4,
+    "warmup_steps": 0.1,
+    "weight_decay": 0.01,
+    "optim": "adamw_torch_fused",
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": 1,
+    "train_sampling_strategy": "group_by_length",  # batches of like length: half the padding, twice the speed
+    "logging_steps": 20,
+    "report_to": "none",
+}
+"""What a run uses where the settings say nothing."""
+
+
+def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a YAML file, apply ``key=value`` overrides and check the result.
+
+    :param path: the YAML file.
+    :param overrides: e.g. ``trainer.num_train_epochs=3``; values are read as YAML.
+    :return: the settings, with ``trainer`` completed by :data:`TRAINER_DEFAULTS`.
+    :raises SettingsError: with everything that is wrong, unknown keys with the nearest known one.
+    """
+    values = _read_yaml(Path(path))
+    problems: list[str] = []
+    for override in overrides:
+        _apply(values, override, problems)
+    return check_settings(values, problems)
+
+
+def check_settings(values: Mapping[str, Any], problems: Sequence[str] = ()) -> Settings:
+    """Check settings given as a mapping.
+
+    :param values: nested as in the YAML file.
+    :param problems: what is known to be wrong already.
+    :raises SettingsError: with everything that is wrong.
+    """
+    found = list(problems)
+    settings = None
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        found += _explain(error)
+    trainer = values.get("trainer") or {}
+    if isinstance(trainer, Mapping):
+        trainer, wrong = _check_trainer(trainer)
+        found += wrong
+    if found or settings is None:
+        raise SettingsError(found)
+    return settings.model_copy(update={"trainer": {**TRAINER_DEFAULTS, **trainer}})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError([f"{path}: no such file"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: cannot be read: {error}"]) from None
+    except yaml.YAMLError as error:
+        raise SettingsError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
+    if not isinstance(values, dict):
+        raise SettingsError([f"{path}: expected keys and values"])
+    return values
+
+
+def _apply(values: dict[str, Any], override: str, problems: list[str]) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        problems.append(f"{override}: expected key=value")
+        return
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        problems.append(f"{override}: the value is not YAML")
+        return
+    *parents, last = key.split(".")
+    for parent in parents:
+        if values.get(parent) is None:  # a section without a line under it
+            values[parent] = {}
+        if not isinstance(values[parent], dict):
+            problems.append(f"{override}: {parent} holds no keys")
+            return
+        values = values[parent]
+    values[last] = value
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            model = DataSettings if item["loc"][0] == "data" and len(item["loc"]) > 1 else Settings
+            yield f"{place}: unknown key{_nearest(str(item['loc'][-1]), model.model_fields)}"
+        else:
+            got = "" if item["type"] in ("missing", "value_error") else f", got {item['input']!r}"
+            yield f"{place}: {item['msg'].removeprefix('Value error, ')}{got}"
+
+
+def _nearest(key: str, known: typing.Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _check_trainer(trainer: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the section with numbers that YAML takes for texts (``1e-4``) made numbers, and what is wrong."""
+    from transformers import TrainingArguments
+
+    fields = {item.name for item in dataclasses.fields(TrainingArguments) if item.init}
+    hints = typing.get_type_hints(TrainingArguments)
+    good: dict[str, Any] = {}
+    problems = []
+    for key, value in trainer.items():
+        if key in OWNED:
+            problems.append(f"trainer.{key}: not settable here, {OWNED[key]}")
+        elif key not in fields:
+            problems.append(f"trainer.{key}: unknown key{_nearest(str(key), fields)}")
+        else:
+            try:
+                good[key] = _convert(hints[key], value)
+            except ValueError as error:
+                problems.append(f"trainer.{key}: {error}, got {value!r}")
+    return good, [*problems, *_refused(good)]
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    try:
+        read = TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"]) from None
+    if isinstance(value, bool) and not isinstance(read, bool):
+        raise ValueError("Input should be a number")
+    return read if isinstance(value, str) and isinstance(read, int | float) else value
+
+
+def _refused(trainer: Mapping[str, Any]) -> Iterator[str]:
+    """Let TrainingArguments itself say what it thinks of the values, and find the keys that it means."""
+    if (whole := _complaint(trainer)) is None:
+        return
+    linked = [key for key in trainer if key in _LINKED]
+    units = [linked, *([key] for key in trainer if key not in _LINKED)]
+    blamed = False
+    for keys in filter(None, units):
+        if (complaint := _complaint({key: trainer[key] for key in keys})) is not None:
+            blamed = True
+            yield f"{', '.join(f'trainer.{key}' for key in keys)}: {complaint}"
+    if not blamed:
+        yield f"trainer: {whole}"
+
+
+def _complaint(trainer: Mapping[str, Any]) -> str | None:
+    try:
+        training_arguments(trainer, Path("unused"), seed=0)
+    except Exception as error:  # whatever it is, it would end the run later
+        return re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
+    return None
+
+
+def training_arguments(trainer: Mapping[str, Any], output: Path, seed: int) -> TrainingArguments:
+    """Build transformers' own settings.
+
+    :param trainer: the ``trainer`` section; what it leaves open comes from :data:`TRAINER_DEFAULTS`, and
+        bfloat16 autocast is on where the processor (or GPU) has it.
+    :param output: folder of the checkpoints.
+    :param seed: seeds weights, dropout and the order of the data.
+    """
+    from transformers import TrainingArguments
+
+    values = {**TRAINER_DEFAULTS, **trainer}
+    # transformers takes bfloat16 on a processor only where it is told that the processor is meant.
+    values.setdefault("use_cpu", not _has_accelerator())
+    if not values.get("fp16"):
+        values.setdefault("bf16", has_bfloat16(cpu=bool(values["use_cpu"])))
+    values.setdefault("dataloader_pin_memory", not values["use_cpu"])
+    values.setdefault("disable_tqdm", not sys.stderr.isatty())
+    return TrainingArguments(
+        **values,
+        output_dir=str(output),
+        seed=seed,
+        data_seed=seed,
+        load_best_model_at_end=values["eval_strategy"] != "no",
+        metric_for_best_model="mean_f1",
+        greater_is_better=True,
+        remove_unused_columns=False,
+        restore_callback_states_from_checkpoint=True,
+        label_names=["stance_labels", "signal_labels"],
+    )
+
+
+def has_bfloat16(cpu: bool) -> bool:
+    """Return True if bfloat16 arithmetic is native to the device that trains.
+
+    :param cpu: ask of the processor, else of the CUDA device (where there is none: False).
+    """
+    import torch
+
+    if not cpu:
+        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
+    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+
+
+def _has_accelerator() -> bool:
+    import torch
+
+    return bool(torch.accelerator.is_available())
