@@ -13,6 +13,7 @@ help:
 	@sed -n '1,3s/^# //p' Makefile
 	@echo "make lint   ruff and mypy;  make format   ruff's formatter and fixes"
 	@echo "make train  train configs/default.yaml into runs/default"
+	@echo "make wheel-test  install the wheel in a clean environment and score an article with it"
 	@echo "make clean  remove what these commands made"
 
 $(BIN)/python:
@@ -51,6 +52,15 @@ format: $(VENV)/dev
 
 train: $(VENV)/dev
 	$(BIN)/python train/finetune.py configs/default.yaml
+
+# The wheel by itself: a clean environment, another folder, one article.
+wheel-test: $(VENV)/dev
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m build --quiet --wheel --outdir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip --disable-pip-version-check --quiet install build/wheel/*.whl
+	cp tests/data/article.txt build/wheel/
+	cd build/wheel && venv/bin/brinkline predict --format table article.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,7 +25,7 @@ class Article:
     """One article as it was read."""
 
     id: str
-    """The given id; else the file's name, with the line where it holds many (``archive.jsonl:12``)."""
+    """The given id; else the file as it was named, with the line where it holds many (``archive.jsonl:12``)."""
     text: str
     """The decoded characters, exactly: line ends are kept as they are, only a byte order mark is dropped."""
     metadata: Mapping[str, Any]
@@ -79,7 +79,7 @@ class _Source:
         given = fields.get(self.options.id_field)
         if isinstance(given, bool) or not isinstance(given, str | int | float) or not str(given).strip():
             # An id of another type stays in the metadata, so that nothing is lost.
-            return Article(f"{Path(self.name).name}:{line}", text, fields)
+            return Article(f"{self.name}:{line}", text, fields)
         del fields[self.options.id_field]
         return Article(str(given), text, fields)
 
@@ -235,7 +235,7 @@ def _read_stream(kind: str, name: str, head: bytes, rest: BinaryIO, options: _Op
     elif kind == "html":
         yield _read_html(source)
     else:
-        yield Article(Path(name).name, _decode(stream.read(), source), {})
+        yield Article(name, _decode(stream.read(), source), {})
 
 
 def _encoding_of(head: bytes, named: str | None) -> tuple[str, int]:
@@ -277,7 +277,7 @@ def _read_html(source: _Source) -> Article:
         raise _BadInputError(f"the HTML cannot be parsed: {error}") from error
     if document is None or not (text := (document.text or "").strip()):
         raise _BadInputError("no main text found in the HTML")
-    return Article(Path(source.name).name, text, {"title": document.title} if document.title else {})
+    return Article(source.name, text, {"title": document.title} if document.title else {})
 
 
 def _lines(source: _Source, newline: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +24,7 @@ data_app = typer.Typer(help="Labelled data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """Output formats of predict."""
 
     table = "table"
@@ -214,7 +214,12 @@ def _thresholds(values: list[str]) -> dict[str, float]:
 
 @contextmanager
 def _usage_errors() -> Iterator[None]:
-    """Turn what the user can mend into one message and exit code 2; anything else keeps its traceback."""
+    """Turn what the user can mend into one message; anything else keeps its traceback.
+
+    Exit code 1 if the fault is in labelled data, else 2.
+    """
+    from brinkline.data.schema import LabelledDataError
+
     try:
         yield
     except BrokenPipeError:
@@ -226,7 +231,7 @@ def _usage_errors() -> Iterator[None]:
             raise
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         typer.echo(f"brinkline: {text}", err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(1 if isinstance(error, LabelledDataError) else 2) from None
 
 
 @contextmanager

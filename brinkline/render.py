@@ -145,9 +145,8 @@ def _summary(article: ArticleScores) -> str:
 
 def _one_line(text: str) -> str:
     """Make a text safe for a terminal: control characters could move its cursor or change its colours."""
-    return _printable(
-        " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text).split())
-    )
+    # Lone surrogates are not printable either.
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text).split())
 
 
 def _printable(value: Any) -> Any:

@@ -39,8 +39,8 @@ def check(paths: Sequence[str | Path]) -> tuple[list[Document], list[Finding]]:
     """Read labelled data and list what is wrong or odd about them.
 
     Errors are what the reader refuses, and sentences that stand there twice, after the same sentence, with
-    different labels. Warnings are sentences that stand in two documents (a split by document does not keep them
-    apart) or twice in one, and rare labels. Notes are counts and odd lengths.
+    different labels. Warnings are sentences that stand in two documents (a split by document does not keep
+    them apart) or twice in one, and rare labels. Notes are counts and odd lengths.
 
     :param paths: files or folders, as for :func:`brinkline.data.schema.read_labelled`.
     :return: the documents (none if they cannot be read) and the findings, errors first.

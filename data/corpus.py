@@ -91,8 +91,8 @@ def split_documents(
 def to_dataset(documents: Iterable[Document], context: int = 0) -> Dataset:
     """Return one row a sentence as a :class:`datasets.Dataset`.
 
-    Columns: ``text``, ``previous`` (the ``context`` sentences before), ``stance`` (class label), ``signals`` (list
-    of 0 and 1 in label order), ``document``, ``source``.
+    Columns: ``text``, ``previous`` (the ``context`` sentences before), ``stance`` (class label), ``signals``
+    (list of 0 and 1 in label order), ``document``, ``source``.
     """
     from datasets import ClassLabel, Dataset, Features, List, Value
 

@@ -58,14 +58,14 @@ class Network(nn.Module):
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self.reads_token_types:
             inputs["token_type_ids"] = token_type_ids
-        hidden = self.encoder(**inputs).last_hidden_state
+        hidden: Tensor = self.encoder(**inputs).last_hidden_state
         mask = pooling_mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
 
     @property
     def reads_token_types(self) -> bool:
         """True if the encoder tells the two parts of a pair apart by their type."""
-        return int(getattr(self.encoder.config, "type_vocab_size", 0) or 0) > 1  # type: ignore[union-attr]
+        return int(getattr(self.encoder.config, "type_vocab_size", 0) or 0) > 1
 
     def save(self, folder: Path, tokenizer_json: str, limits: dict[str, int]) -> None:
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
@@ -142,7 +142,7 @@ def load_base(name: str) -> tuple[nn.Module, str, str]:
 
 def _weights_sha256(source: str) -> str:
     """Hash the weights file of a folder or, for a hub model, the one that has just been cached."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     path = cached_file(source, STATE, _raise_exceptions_for_missing_entries=False)
     return file_sha256(Path(path)) if path else "unknown (no model.safetensors)"

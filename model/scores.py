@@ -188,13 +188,13 @@ def frame_from_rows(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pan
     :param columns: the columns, in order.
     :raises ImportError: without pandas (extra ``[frame]``).
     """
-    frame = import_pandas().DataFrame(rows, columns=list(columns))
-    if not rows:
-        probabilities = {name: "float64" for name in columns if name.startswith("p_")}
-        whole = {name: "int64" for name in ("index", "start", "end") if name in columns}
-        flags = {name: "bool" for name in (*SIGNALS, "truncated") if name in columns}
-        frame = frame.astype({**probabilities, **whole, **flags})
-    return frame
+    frame: pandas.DataFrame = import_pandas().DataFrame(rows, columns=list(columns))
+    if rows:
+        return frame
+    types = {name: "float64" for name in columns if name.startswith("p_")}
+    types |= {name: "int64" for name in ("index", "start", "end") if name in columns}
+    types |= {name: "bool" for name in (*SIGNALS, "truncated") if name in columns}
+    return frame.astype(types)
 
 
 def import_pandas() -> Any:

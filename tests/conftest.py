@@ -11,10 +11,47 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
-WORDS = (
-    "the a army minister envoy border talks city on of to and in will not if we they fire attack strike answer "
-    "revenge sanctions agreed met thanked expelled warned vowed deter aid report rain figures monday said for over"
-).split()
+WORDS = [
+    "the",
+    "a",
+    "army",
+    "minister",
+    "envoy",
+    "border",
+    "talks",
+    "city",
+    "on",
+    "of",
+    "to",
+    "and",
+    "in",
+    "will",
+    "not",
+    "if",
+    "we",
+    "they",
+    "fire",
+    "attack",
+    "strike",
+    "answer",
+    "revenge",
+    "sanctions",
+    "agreed",
+    "met",
+    "thanked",
+    "expelled",
+    "warned",
+    "vowed",
+    "deter",
+    "aid",
+    "report",
+    "rain",
+    "figures",
+    "monday",
+    "said",
+    "for",
+    "over",
+]
 
 
 def make_tokenizer_json() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
@@ -54,8 +55,8 @@ class LearnedBaseline:
     def fit(self, train: Any, train_truth: Truth, dev: Any, dev_truth: Truth) -> LearnedBaseline:
         """Learn from the training part, fit thresholds on the development part."""
         x = self._features.fit_transform(train)
-        self._stance = _regression().fit(x, train_truth.stance)
-        self._signals = [_signal_regression(x, train_truth.signals[:, i]) for i in range(len(SIGNALS))]
+        self._stance = _regression(x, train_truth.stance)
+        self._signals = [_regression(x, train_truth.signals[:, i]) for i in range(len(SIGNALS))]
         self._thresholds = fit_thresholds(self._probabilities(dev)[1], dev_truth.signals)
         return self
 
@@ -66,12 +67,8 @@ class LearnedBaseline:
 
     def _probabilities(self, items: Any) -> tuple[FloatArray, FloatArray]:
         x = self._features.transform(items)
-        stance = np.zeros((x.shape[0], len(STANCES)))
-        stance[:, self._stance.classes_] = self._stance.predict_proba(x)
-        signals = [
-            np.zeros(x.shape[0]) if model is None else model.predict_proba(x)[:, 1] for model in self._signals
-        ]
-        return stance, np.stack(signals, axis=1)
+        signals = [_class_probabilities(model, x, 2)[:, 1] for model in self._signals]
+        return _class_probabilities(self._stance, x, len(STANCES)), np.stack(signals, axis=1)
 
 
 def tfidf() -> LearnedBaseline:
@@ -82,7 +79,7 @@ def tfidf() -> LearnedBaseline:
 
 
 def frozen() -> LearnedBaseline:
-    """Return logistic regression over sentence vectors, unfitted; takes what :func:`sentence_vectors` gives."""
+    """Return logistic regression over the vectors of :func:`sentence_vectors`, unfitted."""
     return LearnedBaseline(make_pipeline(StandardScaler()))
 
 
@@ -143,10 +140,15 @@ def _texts(documents: Sequence[Document]) -> list[str]:
     return [sentence.text for sentence in sentences_of(documents)]
 
 
-def _regression() -> LogisticRegression:
+def _regression(x: Any, y: NDArray[np.int64]) -> Any:
+    if len(np.unique(y)) == 1:  # nothing to tell apart
+        return DummyClassifier().fit(x, y)
     # Balanced weights: what an analyst would set first, since signals are rare.
-    return LogisticRegression(max_iter=2000, class_weight="balanced", random_state=0)
+    return LogisticRegression(max_iter=2000, class_weight="balanced", random_state=0).fit(x, y)
 
 
-def _signal_regression(x: Any, yes: NDArray[np.int64]) -> LogisticRegression | None:
-    return _regression().fit(x, yes) if 0 < yes.sum() < len(yes) else None
+def _class_probabilities(model: Any, x: Any, classes: int) -> FloatArray:
+    """Return the probabilities of all classes, 0 for those that were not there to learn from."""
+    probabilities = np.zeros((x.shape[0], classes))
+    probabilities[:, model.classes_] = model.predict_proba(x)
+    return probabilities

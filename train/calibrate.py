@@ -3,8 +3,8 @@
     python -m brinkline.train.calibrate CHECKPOINT DATA.jsonl
 
 writes ``calibration.json`` into the checkpoint. Temperatures minimise the log loss (Guo et al. 2017,
-arXiv:1706.04599); a signal's threshold maximises its F1, averaged over bootstrap resamples of the split so that
-it does not hang on one sentence.
+arXiv:1706.04599); a signal's threshold maximises its F1, averaged over bootstrap resamples of the split so
+that it does not hang on one sentence.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ def fit(logits: Logits, truth: Truth) -> Calibration:
     for i, name in enumerate(SIGNALS):
         yes = truth.signals[:, i]
         if _enough(yes):
-            temperatures[name] = fit_temperature(
-                lambda t, i=i, yes=yes: _signal_loss(logits.signals[:, i] / t, yes)
-            )
+            temperatures[name] = _signal_temperature(logits.signals[:, i], yes)
         else:
             logger.warning(
                 "%s: %d of %d development sentences carry it; to calibrate, %d must carry it and %d must not",
@@ -117,6 +115,10 @@ def _enough(yes: IntArray) -> bool:
     return FEWEST <= int(yes.sum()) <= len(yes) - FEWEST
 
 
+def _signal_temperature(logits: NDArray[np.floating], yes: IntArray) -> float:
+    return fit_temperature(lambda t: _signal_loss(logits / t, yes))
+
+
 def _stance_loss(logits: NDArray[np.floating], stance: IntArray) -> float:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -143,7 +145,7 @@ def _threshold(probability: FloatArray, yes: IntArray, resamples: int) -> float:
 
 
 def _between(below: float, lowest: float) -> float:
-    """Return a threshold above ``below`` and not above ``lowest``: the middle, with four digits if they do."""
+    """Return a threshold above ``below``, at most ``lowest``: the middle, with four digits if they do."""
     middle = (below + lowest) / 2
     return next((value for value in (round(middle, 4), middle) if below < value <= lowest), lowest)
 

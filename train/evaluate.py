@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from brinkline.data.corpus import content_sha256
 from brinkline.data.schema import Document, read_labelled, sentences_of
 from brinkline.model.checkpoint import Calibration
@@ -170,12 +168,13 @@ def main(
     from brinkline.data.corpus import split_documents
     from brinkline.train.baselines import KEYWORDS, Baselines, keyword_decisions
 
+    classifier = load(model)
     documents = read_labelled(data)
     rivals: Rival = lambda items: {KEYWORDS: keyword_decisions(items)}  # noqa: E731
     if train:
         split = split_documents(read_labelled(train), dev, test, split_seed)
         rivals = Baselines(split.train, split.dev, "packaged").decide
-    evaluation = evaluate(load(model), documents, ", ".join(path.name for path in data), rivals)
+    evaluation = evaluate(classifier, documents, ", ".join(path.name for path in data), rivals)
     write_report(out, evaluation)
     return evaluation
 

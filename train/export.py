@@ -52,8 +52,10 @@ PROBES: tuple[str, ...] = (
     "They vowed to retaliate.",
     "The two foreign ministers met on Tuesday and agreed to reopen the consulates.",
     "The committee will publish its figures in June.",
-    "If a single boat crosses the line, the coast guard said, it will be sunk, whoever is on board and whatever "
-    "flag it flies, and the port that it came from will be closed until further notice to ships of that country.",
+    (
+        "If a single boat crosses the line, the coast guard said, it will be sunk, whoever is on board and whatever "
+        "flag it flies, and the port that it came from will be closed until further notice to ships of that country."
+    ),
     "No.",
     "“¿Por qué?” 為什麼 — 1,000.5 % …",
 )
@@ -203,7 +205,7 @@ def to_onnx(network: Network, path: Path, encoder: SentenceEncoder) -> None:
             kwargs=arguments,
             input_names=list(arguments),
             output_names=["stance_logits", "signal_logits"],
-            dynamic_shapes={name: dynamic for name in arguments},
+            dynamic_shapes=dict.fromkeys(arguments, dynamic),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
@@ -214,7 +216,7 @@ def to_onnx(network: Network, path: Path, encoder: SentenceEncoder) -> None:
     onnx.save(program.model_proto, str(path))
 
 
-def store_as_int8(path: Path, smallest: int = 4096) -> None:
+def store_as_int8(path: Path, smallest: int = 2048) -> None:
     """Rewrite an ONNX file so that its large matrices are stored as int8, symmetric, one scale a block.
 
     :param path: the file, changed in place.
@@ -234,7 +236,9 @@ def store_as_int8(path: Path, smallest: int = 4096) -> None:
         names = [f"{tensor.name}_int8", f"{tensor.name}_scale"]
         kept += [numpy_helper.from_array(values, names[0]), numpy_helper.from_array(scales, names[1])]
         block = array.shape[axis] // scales.shape[axis]
-        nodes.append(onnx.helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis, block_size=block))
+        nodes.append(
+            onnx.helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis, block_size=block)
+        )
     del graph.initializer[:]
     graph.initializer.extend(kept)
     rest = list(graph.node)
@@ -264,7 +268,9 @@ def quantise(
     scales[scales == 0] = 1.0
     values = np.clip(np.rint(blocks / scales[:, :, None]), -127, 127).astype(np.int8)
     flat = values.reshape(values.shape[0], size)
-    return np.ascontiguousarray(np.moveaxis(flat, 1, axis)), np.ascontiguousarray(np.moveaxis(scales, 1, axis))
+    return np.ascontiguousarray(np.moveaxis(flat, 1, axis)), np.ascontiguousarray(
+        np.moveaxis(scales, 1, axis)
+    )
 
 
 def _summed_axes(graph: onnx.GraphProto) -> dict[str, int]:

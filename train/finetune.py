@@ -29,7 +29,6 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from brinkline.data.corpus import Split, content_sha256, describe_files, split_documents, to_dataset_dict
 from brinkline.data.schema import Document, read_labelled, sentences_of
-from brinkline.model.checkpoint import TOKENIZER
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network, load_base
 from brinkline.train import calibrate

@@ -72,8 +72,8 @@ def decide(stance: FloatArray, signals: FloatArray, thresholds: Mapping[str, flo
 def measure(truth: Truth, decisions: Decisions) -> dict[str, Any]:
     """Return all figures of a prediction.
 
-    Macro-F1 is the mean over the labels that occur among the true or the predicted ones. Average precision is given
-    where there are probabilities.
+    Macro-F1 is the mean over the labels that occur among the true or the predicted ones. Average precision is
+    given where there are probabilities.
     """
     return {
         "sentences": len(truth.stance),
@@ -128,8 +128,8 @@ def _mean(values: FloatArray, occurs: NDArray[np.bool_]) -> float:
 def calibration_figures(truth: Truth, stance: FloatArray, signals: FloatArray) -> dict[str, Any]:
     """Return expected calibration error and Brier score.
 
-    For the stance the error is that of the most probable label (Guo et al. 2017, arXiv:1706.04599) and the Brier
-    score is summed over the labels (Brier 1950), 0 to 2; for a signal both are those of "yes", 0 to 1.
+    For the stance the error is that of the most probable label (Guo et al. 2017, arXiv:1706.04599) and the
+    Brier score is summed over the labels (Brier 1950), 0 to 2; for a signal both are those of "yes", 0 to 1.
 
     :param stance: probabilities, *Shape:* ``(n, 3)``.
     :param signals: probabilities, *Shape:* ``(n, 3)``.

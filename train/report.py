@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from brinkline.model.labels import SIGNALS, STANCES
+
+_INTERVALS = (
+    "In brackets: 95 % bootstrap interval, documents resampled 1,000 times. *Behind by*: 95 % interval of "
+    "the model's lead in macro-F1, paired over the same resamples."
+)
+_ERRORS = (
+    "Expected calibration error over 15 bins of equal width; stance: most probable label, and the Brier "
+    "score summed over the three labels (0 to 2). Before and after the temperatures of the manifest."
+)
+_SPECIAL = re.compile(r"[&<>\\`*{}\[\]#!|~@]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.")
 
 
 def write_markdown(path: Path, metrics: dict[str, Any], mistakes: Sequence[dict[str, Any]]) -> None:
@@ -31,7 +42,7 @@ def headline_table(metrics: dict[str, Any]) -> str:
     """Return model and baselines side by side, with 95 % intervals and the gap to the model."""
     rows = [
         [
-            f"**{metrics['model']}**",
+            f"**{plain(metrics['model'])}**",
             with_interval(metrics["stance"]["macro_f1"], metrics["intervals"]["stance_macro_f1"]),
             with_interval(metrics["signals"]["macro_f1"], metrics["intervals"]["signals_macro_f1"]),
             with_interval(metrics["stance"]["accuracy"], metrics["intervals"]["stance_accuracy"]),
@@ -60,8 +71,7 @@ def headline_table(metrics: dict[str, Any]) -> str:
         [
             table(columns, rows),
             "",
-            "In brackets: 95 % bootstrap interval, documents resampled 1,000 times. *Behind by*: 95 % interval of "
-            "the model's lead in macro-F1, paired over the same resamples.",
+            _INTERVALS,
         ]
     )
 
@@ -72,15 +82,20 @@ def with_interval(value: float, interval: Sequence[float]) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table; bars and line breaks in cells are made harmless."""
-    lines = [list(columns), ["---"] * len(columns), *([_cell(value) for value in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Return a Markdown table; bars and line breaks in cells are made harmless, other Markdown is kept."""
+    head, *body = ([_cell(value) for value in row] for row in (columns, *rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body))
+
+
+def plain(text: str) -> str:
+    """Return a text so that Markdown shows it as it is: no HTML, emphasis, link, image or code in it."""
+    return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
 def _head(metrics: dict[str, Any]) -> str:
     data = metrics["data"]
     return (
-        f"# {metrics['model']} on {data['name']}\n\n"
+        f"# {plain(metrics['model'])} on {plain(data['name'])}\n\n"
         f"{metrics['sentences']} sentences of {metrics['documents']} documents; "
         f"sha256 of texts and labels `{data['sha256'][:16]}…`"
     )
@@ -124,15 +139,17 @@ def _calibration(figures: dict[str, Any]) -> str:
         [
             "## Calibration",
             table(columns, rows),
-            "Expected calibration error over 15 bins of equal width; stance: most probable label, and the Brier score "
-            "summed over the three labels (0 to 2). Before and after the temperatures of the manifest.",
+            _ERRORS,
             "![Reliability diagram](reliability.png)",
         ]
     )
 
 
 def _mistakes(mistakes: Sequence[dict[str, Any]]) -> str:
-    rows = [[m["label"], m["predicted"], f"{m['confidence']:.2f}", m["text"], m["id"]] for m in mistakes]
+    rows = [
+        [m["label"], m["predicted"], f"{m['confidence']:.2f}", plain(m["text"]), plain(m["id"])]
+        for m in mistakes
+    ]
     return "\n\n".join(
         [
             "## Most confident mistakes",
@@ -156,4 +173,5 @@ def _range(interval: Sequence[float]) -> str:
 
 
 def _cell(value: object) -> str:
-    return " ".join(str(value).replace("|", "\\|").split())
+    # A bar after an odd number of backslashes is escaped already.
+    return " ".join(re.sub(r"(?<!\\)((?:\\\\)*)\|", r"\1\\|", str(value)).split())

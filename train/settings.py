@@ -249,7 +249,7 @@ def _nearest(key: str, known: typing.Iterable[str]) -> str:
 
 
 def _check_trainer(trainer: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the section with numbers that YAML takes for texts (``1e-4``) made numbers, and what is wrong."""
+    """Return the section, with texts that are numbers (YAML's ``1e-4``) made numbers, and what is wrong."""
     from transformers import TrainingArguments
 
     fields = {item.name for item in dataclasses.fields(TrainingArguments) if item.init}

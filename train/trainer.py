@@ -23,8 +23,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from brinkline.model.classifier import probabilities
 from brinkline.model.checkpoint import Calibration
+from brinkline.model.classifier import probabilities
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder, collate
 from brinkline.model.engine import Logits
 from brinkline.model.network import Network
@@ -49,7 +49,7 @@ class ClassWeights:
         self.signals = torch.tensor((len(signals) - yes) / yes, dtype=torch.float32)
 
 
-class StanceSignalTrainer(Trainer):  # type: ignore[misc]
+class StanceSignalTrainer(Trainer):
     """Trains a :class:`Network` with cross-entropy (stance) plus binary cross-entropy (signals).
 
     :param encoder: saved with every checkpoint and used to pad batches.
@@ -122,7 +122,7 @@ class StanceSignalTrainer(Trainer):  # type: ignore[misc]
         return tensors
 
 
-class LossProgress(ProgressCallback):  # type: ignore[misc]
+class LossProgress(ProgressCallback):
     """The progress bar, with the latest losses beside it."""
 
     def on_log(
@@ -134,12 +134,12 @@ class LossProgress(ProgressCallback):  # type: ignore[misc]
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """Show losses and dev figures."""
-        if state.is_world_process_zero and self.training_bar is not None:
-            shown = {name: f"{value:.3f}" for name, value in _shown(logs or {}).items()}
-            self.training_bar.set_postfix(shown)
+        bar: Any = self.training_bar
+        if state.is_world_process_zero and bar is not None:
+            bar.set_postfix({name: f"{value:.3f}" for name, value in _shown(logs or {}).items()})
 
 
-class LossLog(TrainerCallback):  # type: ignore[misc]
+class LossLog(TrainerCallback):
     """Where there is no terminal: the same figures as log lines."""
 
     def on_log(
@@ -206,8 +206,9 @@ def _encode(dataset: Dataset, encoder: SentenceEncoder, context: int) -> Dataset
 
 
 def _figures(prediction: EvalPrediction) -> dict[str, float]:
-    stance, signals = prediction.predictions
-    stance_labels, signal_labels = prediction.label_ids
+    predictions: Any = prediction.predictions
+    labels: Any = prediction.label_ids
+    (stance, signals), (stance_labels, signal_labels) = predictions, labels
     wanted = Truth(
         stance_labels, signal_labels.astype(np.int64), np.zeros(len(stance_labels), dtype=np.int64)
     )

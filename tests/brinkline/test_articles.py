@@ -11,6 +11,7 @@ import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -49,8 +50,13 @@ def write(tmp_path: Path) -> Write:
     return write_file
 
 
+def short(item: Article | Unreadable) -> Article | Unreadable:
+    """Shorten an id that begins with a test's temporary folder."""
+    return replace(item, id=Path(item.id).name) if isinstance(item, Article) else item
+
+
 def read(*inputs: str, **options: Any) -> list[Article | Unreadable]:
-    return list(read_articles(inputs, **options))
+    return [short(item) for item in read_articles(inputs, **options)]
 
 
 def texts(*inputs: str, **options: Any) -> list[str]:
@@ -139,11 +145,8 @@ def test_missing_file_directory_and_odd_names(tmp_path: Path, write: Write) -> N
     (tmp_path / "folder.txt").mkdir()
     missing, folder = str(tmp_path / "gone.jsonl"), str(tmp_path / "folder.txt")
     good = write("a.txt", "Talks.")
-    assert messages(missing, folder, good) == [
-        "gone.jsonl: no such file",
-        "folder.txt: is a directory: name the files in it",
-        "[a.txt]",
-    ]
+    reasons = ["gone.jsonl: no such file", "folder.txt: is a directory: name the files in it"]
+    assert messages(missing, folder, good) == [*reasons, "[a.txt]"]
     assert messages("a\0b")[0].startswith("a\0b: cannot be read: embedded null")
     assert messages("n" * 5000, good)[1:] == ["[a.txt]"]
     assert str(Unreadable("a.jsonl:3", "is empty")) == "a.jsonl:3: is empty"
@@ -357,7 +360,6 @@ def test_streams_are_not_held_in_memory(write: Write) -> None:
     table = "text\n" + f"{row}\n" * 10_000
     files = [write("a.csv", table), write("b.csv.gz", table)]
     files.append(write("a.jsonl", f'{{"text": "{row}"}}\n' * 10_000))
-    del table
     tracemalloc.start()
     assert sum(1 for _ in read_articles(files)) == 30_000
     peak = tracemalloc.get_traced_memory()[1]
@@ -375,15 +377,22 @@ def test_importing_and_reading_text_load_nothing_heavy(write: Write) -> None:
 
 
 # -- round trips
+def test_files_of_one_name_in_two_folders_can_be_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "a.txt" for folder in ("north", "south")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("The envoy left.")
+    found = read_articles([str(path) for path in paths])
+    assert [item.id for item in found if isinstance(item, Article)] == [str(path) for path in paths]
+
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def in_file(name: str, content: str) -> Iterator[Article | Unreadable]:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, name)
-        path.write_bytes(content.encode())
-        yield from read_articles([str(path)])
+        Path(folder, name).write_bytes(content.encode())
+        yield from read(f"{folder}/{name}")
 
 
 @settings(deadline=None)

@@ -180,8 +180,14 @@ def test_evaluate(model_folder: Path, labelled_file: Path, tmp_path: Path) -> No
     assert (tmp_path / "report" / "metrics.json").is_file()
 
 
+def test_labelled_data_that_cannot_be_read_exit_with_1(model_folder: Path, article: Path) -> None:
+    code, _, err = run("evaluate", model_folder, article)
+    assert code == 1
+    assert f"{article}:1: not JSON" in err
+
+
 def test_export(checkpoint: Path, tmp_path: Path) -> None:
-    code, out, err = run("export", checkpoint, tmp_path / "model", "--name", "mine")
+    code, _, err = run("export", checkpoint, tmp_path / "model", "--name", "mine")
     assert code == 0, err
     assert json.loads((tmp_path / "model" / "manifest.json").read_text())["name"] == "mine"
 

@@ -192,7 +192,7 @@ def test_frame_without_rows_has_the_same_columns_and_types(classifier: Classifie
 def test_frame_wrong_use(classifier: Classifier) -> None:
     with pytest.raises(KeyError, match="no column 'body'"):
         classifier.predict_frame(pd.DataFrame({"text": ["a"]}), text="body")
-    with pytest.raises(ValueError, match="rename these columns first.*stance"):
+    with pytest.raises(ValueError, match=r"rename these columns first.*stance"):
         classifier.predict_frame(pd.DataFrame({"text": ["a"], "stance": ["x"]}))
 
 

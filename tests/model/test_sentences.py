@@ -7,9 +7,10 @@ from itertools import pairwise
 from subprocess import run
 
 import pytest
-from brinkline.model.sentences import Span, split
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from brinkline.model.sentences import Span, split
 
 # Every text was written for this table. "|" stands before each sentence but the first and is taken out;
 # white space around it belongs to no sentence.

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 import brinkline
 from brinkline.model.checkpoint import Calibration
-from brinkline.train import calibrate, export as export_module
+from brinkline.train import calibrate
+from brinkline.train import export as export_module
 from brinkline.train.export import ExportError, export, quantise
 
 

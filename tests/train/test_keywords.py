@@ -4,11 +4,12 @@ import re
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.train import keywords
 from brinkline.train.keywords import classify, classify_all
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
