@@ -117,6 +117,12 @@ def check_thresholds(thresholds: Mapping[str, float]) -> None:
             raise ValueError(f"threshold of {name} must be a number from 0 to 1, got {value!r}")
 
 
+def find_folder(path: Path) -> Path:
+    """Return the model folder that a path stands for: itself, or the ``model`` of a run folder."""
+    inner = path / "model"
+    return inner if not (path / MANIFEST).is_file() and (inner / MANIFEST).is_file() else path
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` with the hashes of the files beside it."""
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
@@ -154,8 +160,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         hint = ""
         if (path.parent / "model.safetensors").is_file():
             hint = " (this is a training checkpoint: turn it into a model folder with 'brinkline export')"
-        elif (path.parent / "model" / MANIFEST).is_file():
-            hint = f" (this is a run folder: its model is in {path.parent / 'model'})"
         raise ModelFolderError(f"{path.parent} is no model folder: it has no {MANIFEST}{hint}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -20,6 +20,7 @@ from brinkline.model.checkpoint import (
     Calibration,
     Manifest,
     check_thresholds,
+    find_folder,
     read_manifest,
 )
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder
@@ -287,14 +288,14 @@ def probabilities(logits: Logits, calibration: Calibration) -> tuple[FloatArray,
 def load(folder: str | Path | None = None, *, threads: int | None = None) -> Classifier:
     """Load a model folder; nothing is fetched from anywhere.
 
-    :param folder: a model folder, as ``brinkline train`` and ``brinkline export`` write it; by default the
-        shipped model.
+    :param folder: a model folder, as ``brinkline export`` writes it, or a run folder of ``brinkline train``; by
+        default the shipped model.
     :param threads: threads to compute with; by default as many as there are processors to use.
     :return: a classifier.
     :raises FileNotFoundError: where there is no such folder.
     :raises ModelFolderError: where the folder is damaged, of another format, or no model folder.
     """
-    path = Path(folder) if folder is not None else DEFAULT_FOLDER
+    path = find_folder(Path(folder)) if folder is not None else DEFAULT_FOLDER
     manifest = read_manifest(path)
     encoder = SentenceEncoder.from_file(path / TOKENIZER, manifest.max_tokens)
     return Classifier(manifest, encoder, OnnxEngine(path / WEIGHTS, threads))

@@ -131,6 +131,8 @@ def _signal_loss(logits: NDArray[np.floating], yes: IntArray) -> float:
 
 
 def _threshold(probability: FloatArray, yes: IntArray, resamples: int) -> float:
+    if probability.min() == probability.max():
+        return 0.5  # no threshold tells them apart
     n = len(yes)
     order = np.argsort(-probability, kind="stable")
     sorted_p, sorted_yes = probability[order], yes[order]

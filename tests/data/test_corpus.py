@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -180,17 +180,29 @@ def test_too_few_documents_are_refused(number: int) -> None:
         split_documents(made_up([3] * number))
 
 
-def test_a_part_that_would_be_empty_is_refused() -> None:
-    # One article holds nearly everything: no shuffling makes a tenth out of the others.
-    for seed in range(5):
-        documents = made_up([400, *[1] * 19], seed)
-        try:
-            split = split_documents(documents, seed=seed)
-        except ValueError as error:
-            assert "too unequal" in str(error)  # noqa: PT017
-        else:
-            assert split.dev
-            assert split.test
+@pytest.mark.parametrize("sizes", [[400, 300, 200, *[1] * 20], [400, *[1] * 19], [1] * 20])
+def test_documents_of_very_unequal_length_fill_every_part(sizes: list[int]) -> None:
+    split = split_documents(made_up(sizes), dev=0.05, test=0.05)
+    assert_parted(made_up(sizes), split)
+    assert split.dev
+    assert split.test
+
+
+@pytest.mark.parametrize(("empty", "named"), [((0, 1), "dev 0.1"), ((2, 3), "test 0.1")])
+def test_a_part_that_comes_out_empty_is_refused(
+    empty: tuple[int, int], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Folds:
+        def __init__(self, **_: object) -> None: ...
+
+        def split(self, rows: list[int], *_: object, **__: object) -> Iterator[tuple[list[int], list[int]]]:
+            full = [number for number in range(20) if number not in empty]
+            for number in range(20):
+                yield [], rows[full.index(number) :: len(full)] if number in full else []
+
+    monkeypatch.setattr("sklearn.model_selection.StratifiedGroupKFold", Folds)
+    with pytest.raises(ValueError, match=f"^{named} comes out empty"):
+        split_documents(made_up([1] * 40))
 
 
 def test_written_split_can_be_checked(tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ def test_checkpoint_given_in_place_of_a_model_folder(checkpoint: Path) -> None:
         brinkline.load(checkpoint)
 
 
-def test_run_folder_given_in_place_of_a_model_folder(folder: Path) -> None:
-    with pytest.raises(ModelFolderError, match="its model is in"):
-        brinkline.load(folder.parent)
+def test_a_run_folder_stands_for_its_model(folder: Path) -> None:
+    assert (folder.parent / "model").is_dir()
+    assert brinkline.load(folder.parent).name == brinkline.load(folder).name
 
 
 def test_other_format_number(folder: Path) -> None:

@@ -90,7 +90,8 @@ def columns(probability: object, yes: object) -> tuple[np.ndarray, np.ndarray]:
 
 
 def f1_at(threshold: float, probability: np.ndarray, yes: np.ndarray) -> float:
-    return float(f1_score(yes, probability >= threshold, zero_division=0.0))
+    given_too = probability >= threshold
+    return float(2 * (given_too & (yes == 1)).sum() / max(given_too.sum() + yes.sum(), 1))
 
 
 def test_threshold_of_a_clean_case_is_that_of_brute_force() -> None:
@@ -100,6 +101,7 @@ def test_threshold_of_a_clean_case_is_that_of_brute_force() -> None:
     found = fit_thresholds(*columns(probability, yes))
     assert max(f1_at(t, probability, yes) for t in np.linspace(0, 1, 1001)) == 1.0
     lowest, highest = probability[60:].max(), probability[:60].min()
+    assert f1_score(yes, probability >= found["threat"]) == 1.0
     for threshold in found.values():
         assert f1_at(threshold, probability, yes) == 1.0
         assert threshold == pytest.approx((lowest + highest) / 2, abs=1e-4)
@@ -120,6 +122,12 @@ def test_sentences_of_equal_probability_fall_on_the_same_side() -> None:
     yes = np.r_[np.ones(10, dtype=int), np.zeros(10, dtype=int), np.zeros(30, dtype=int)]
     probability = np.r_[np.full(20, 0.4), np.full(30, 0.1)]
     assert fit_thresholds(*columns(probability, yes))["threat"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_probabilities_that_are_all_the_same_keep_half(value: float) -> None:
+    yes = np.r_[np.ones(20, dtype=int), np.zeros(30, dtype=int)]
+    assert set(fit_thresholds(*columns(np.full(50, value), yes)).values()) == {0.5}
 
 
 @pytest.mark.parametrize(("high", "low"), [(4e-5, 2e-5), (0.99996, 0.99994), (0.30001, 0.30000), (1e-9, 0.0)])

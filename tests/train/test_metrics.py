@@ -41,7 +41,7 @@ def sample(n: int = 300, documents: int = 40, seed: int = 0, right: float = 0.7)
     stance = rng.dirichlet(np.ones(3), n) * (1 - right)
     stance[np.arange(n), truth.stance] += right * rng.binomial(1, 0.8, n)
     stance /= stance.sum(axis=1, keepdims=True)
-    signals = np.clip(truth.signals * right + rng.uniform(-0.2, 0.4, (n, 3)), 0, 1)
+    signals = np.clip(truth.signals * right + rng.uniform(-0.4, 0.7, (n, 3)), 0, 1)
     return truth, decide(stance, signals, dict.fromkeys(SIGNALS, 0.5))
 
 
