@@ -42,13 +42,19 @@ class Problem:
         return f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
 
 
+_SHOWN = 100  # problems in the message; the exception holds them all
+
+
 class LabelledDataError(ValueError):
     """Labelled data cannot be read; ``problems`` holds everything wrong, in the order of the files."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         noun = "problem" if len(problems) == 1 else "problems"
-        super().__init__("\n".join([f"{len(problems)} {noun} in the labelled data:", *map(str, problems)]))
+        shown = [str(problem) for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            shown.append(f"… and {len(problems) - _SHOWN} more")
+        super().__init__("\n".join([f"{len(problems)} {noun} in the labelled data:", *shown]))
 
 
 @dataclass(frozen=True, slots=True)

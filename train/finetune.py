@@ -137,6 +137,7 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
         columns["dev"],
         training_arguments(settings.trainer, checkpoints, seed),
         balanced=settings.class_weight == "balanced",
+        signal_loss_weight=settings.signal_loss_weight,
         patience=settings.patience,
     )
     trainer.train(

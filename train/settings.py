@@ -120,6 +120,8 @@ class Settings(BaseModel):
     """Dropout before the heads."""
     class_weight: Literal["none", "balanced"] = "none"
     """``balanced``: rare labels weigh more in the loss, as in scikit-learn."""
+    signal_loss_weight: float = Field(default=1.0, gt=0, le=100)
+    """What the signals' part of the loss is multiplied with before it is added to the stance's."""
     patience: int = Field(default=3, ge=1)
     """Early stopping: evaluations without a better mean F1."""
     weights: Literal["int8", "fp32"] = "int8"

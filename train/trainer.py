@@ -55,6 +55,7 @@ class StanceSignalTrainer(Trainer):
     :param encoder: saved with every checkpoint and used to pad batches.
     :param limits: ``max_tokens`` and ``context``, saved with every checkpoint.
     :param weights: of the labels in the loss, or None for equal ones.
+    :param signal_loss_weight: what the signals' part of the loss is multiplied with.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class StanceSignalTrainer(Trainer):
         encoder: SentenceEncoder,
         limits: Mapping[str, int],
         weights: ClassWeights | None = None,
+        signal_loss_weight: float = 1.0,
         patience: int,
         **kwargs: Any,
     ) -> None:
         self._encoder, self._limits, self._weights = encoder, dict(limits), weights
+        self._signal_loss_weight = signal_loss_weight
         self._sums: dict[str, float] = {}
         self._steps = 0
         super().__init__(data_collator=self._collate, compute_metrics=_figures, **kwargs)
@@ -94,7 +97,7 @@ class StanceSignalTrainer(Trainer):
         )
         if model.training:
             self._count(stance_loss=stance_loss, signal_loss=signal_loss)
-        loss = stance_loss + signal_loss
+        loss = stance_loss + self._signal_loss_weight * signal_loss
         return (loss, {"loss": loss, "stance": stance, "signals": signals}) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -168,6 +171,7 @@ def build_trainer(
     arguments: TrainingArguments,
     *,
     balanced: bool,
+    signal_loss_weight: float,
     patience: int,
 ) -> StanceSignalTrainer:
     """Put a trainer together.
@@ -179,6 +183,7 @@ def build_trainer(
     :param dev: likewise, for early stopping.
     :param arguments: transformers' own settings.
     :param balanced: weigh rare labels more.
+    :param signal_loss_weight: what the signals' part of the loss is multiplied with.
     :param patience: evaluations without a better mean F1 before training stops.
     """
     weights = ClassWeights(np.array(train["stance"]), np.array(train["signals"])) if balanced else None
@@ -188,6 +193,7 @@ def build_trainer(
         encoder=encoder,
         limits=limits,
         weights=weights,
+        signal_loss_weight=signal_loss_weight,
         patience=patience,
         train_dataset=_encode(train, encoder, limits["context"]),
         eval_dataset=_encode(dev, encoder, limits["context"]),
