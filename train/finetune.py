@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,11 +22,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
-from transformers import set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import TrainerState, set_seed
 
-from brinkline.data.corpus import Split, content_sha256, describe_files, split_documents, to_dataset_dict
+from brinkline.data.corpus import Split, content_sha256, split_documents, to_dataset_dict
 from brinkline.data.schema import Document, read_labelled, sentences_of
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network, load_base
@@ -37,9 +34,21 @@ from brinkline.train.evaluate import Evaluation, evaluate, figures, write_report
 from brinkline.train.export import Origin, add_metrics, export
 from brinkline.train.logs import log_to_terminal
 from brinkline.train.metrics import Truth
+from brinkline.train.runs import (
+    SeedResult,
+    best_checkpoint,
+    check_folder,
+    is_main_process,
+    last_checkpoint,
+    log_to_file,
+    make_folder,
+    read_result,
+    stopped_early,
+    write_result,
+)
 from brinkline.train.scoring import network_logits
 from brinkline.train.settings import Settings, SettingsError, load_settings, training_arguments
-from brinkline.train.trainer import build_trainer
+from brinkline.train.trainer import StanceSignalTrainer, build_trainer
 
 # Not __name__: as a script this file is __main__, and the log is that of the package.
 logger = logging.getLogger("brinkline.train.finetune")
@@ -56,18 +65,6 @@ class Data:
     """Evaluation sets by name, the test split among them."""
 
 
-@dataclass(frozen=True)
-class SeedResult:
-    """One finished training."""
-
-    seed: int
-    checkpoint: Path
-    """The best checkpoint, with its ``calibration.json``."""
-    dev_mean_f1: float
-    figures: dict[str, dict[str, float]]
-    """Headline figures of each evaluation set."""
-
-
 def run(
     settings: Settings, *, resume: bool = False, overwrite: bool = False, limit: int | None = None
 ) -> Path:
@@ -81,14 +78,19 @@ def run(
     :raises SettingsError: where the run folder exists and neither is asked for, or was made with other settings.
     :raises LabelledDataError: where the data cannot be read.
     """
-    if is_main_process():
-        _prepare_folder(settings, resume, overwrite)
-    data = load_data(settings, limit)
-    results = [train_seed(settings, data, seed) for seed in settings.seeds]
     if not is_main_process():
+        data = load_data(settings, limit)
+        for seed in settings.seeds:
+            train_seed(settings, data, seed)
         return settings.run_folder
-    best = max(results, key=lambda result: result.dev_mean_f1)
-    _finish(settings, data, best, summarise_seeds(results))
+    check_folder(settings, resume, overwrite)
+    data = load_data(settings, limit)
+    make_folder(settings, resume)
+    with log_to_file(settings.run_folder):
+        data.split.write(settings.run_folder / "split.json")
+        results = [train_seed(settings, data, seed) for seed in settings.seeds]
+        best = max(results, key=lambda result: result.dev_mean_f1)
+        _finish(settings, data, best, summarise_seeds(results))
     return settings.run_folder
 
 
@@ -99,15 +101,13 @@ def load_data(settings: Settings, limit: int | None = None) -> Data:
     :param limit: use only so many documents, evenly out of all.
     """
     spec = settings.data
-    evaluation = {path.name: read_labelled([path]) for path in spec.evaluate}
+    evaluation = {name: read_labelled([path]) for name, path in _names(spec.evaluate).items()}
     measured = {_key(s.text) for documents in evaluation.values() for s in sentences_of(documents)}
     documents = _without(_some(read_labelled(spec.files), limit), measured)
     split = split_documents(documents, spec.dev, spec.test, spec.split_seed)
     if spec.train_only:
         more = _without(read_labelled(spec.train_only), measured)
         split = replace(split, train=(*split.train, *more))
-    if is_main_process():
-        split.write(settings.run_folder / "split.json")
     test = {TEST_SPLIT: list(split.test)} if split.test else {}
     return Data(split, {**test, **{name: _some(items, limit) for name, items in evaluation.items()}})
 
@@ -120,7 +120,7 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
     :param seed: seeds weights, dropout and the order of the data.
     """
     folder = settings.run_folder / f"seed-{seed}"
-    if (done := _read_result(folder)) is not None:
+    if (done := read_result(folder)) is not None:
         logger.info("seed %d is finished already", seed)
         return done
     checkpoints = folder / "checkpoints"
@@ -140,14 +140,12 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
         signal_loss_weight=settings.signal_loss_weight,
         patience=settings.patience,
     )
-    trainer.train(
-        resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    )
-    best = _best_checkpoint(trainer.state.best_model_checkpoint, checkpoints)
+    state = _train(trainer, checkpoints, settings.patience)
+    best = best_checkpoint(checkpoints, state.best_model_checkpoint)
     if not is_main_process():
         return SeedResult(seed, best, 0.0, {})
-    result = _measure_seed(seed, best, trainer.state.best_metric, data)
-    _write_result(folder, result)
+    result = _measure_seed(seed, best, state.best_metric, data)
+    write_result(folder, result)
     return result
 
 
@@ -163,9 +161,14 @@ def summarise_seeds(results: Sequence[SeedResult]) -> dict[str, Any]:
     return summary
 
 
-def is_main_process() -> bool:
-    """Return True in the process that writes files (under torchrun the first, else the only one)."""
-    return int(os.environ.get("RANK", "0")) == 0
+def _train(trainer: StanceSignalTrainer, checkpoints: Path, patience: int) -> TrainerState:
+    """Train from the beginning or from the last checkpoint, and return how it ended."""
+    last = last_checkpoint(checkpoints)
+    if last is not None and stopped_early(last, patience):
+        state: TrainerState = TrainerState.load_from_json(str(last / "trainer_state.json"))
+        return state
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    return trainer.state
 
 
 def _measure_seed(seed: int, checkpoint: Path, mean_f1: float | None, data: Data) -> SeedResult:
@@ -245,53 +248,6 @@ def _headline(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _prepare_folder(settings: Settings, resume: bool, overwrite: bool) -> None:
-    folder, path = settings.run_folder, settings.run_folder / "settings.yaml"
-    values = json.loads(settings.model_dump_json())
-    if path.is_file() and resume:
-        before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        changed = sorted(
-            key for key in {*before["settings"], *values} if before["settings"].get(key) != values.get(key)
-        )
-        if changed:
-            raise SettingsError([f"{key}: differs from the run to be resumed ({path})" for key in changed])
-        return
-    if folder.exists() and any(folder.iterdir()):
-        if not overwrite:
-            choices = "--resume goes on with it, --overwrite starts anew, name=… makes another"
-            raise SettingsError([f"{folder} exists already: {choices}"])
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = describe_files([*settings.data.files, *settings.data.train_only, *settings.data.evaluate])
-    path.write_text(yaml.safe_dump({"settings": values, "files": files}, sort_keys=False), encoding="utf-8")
-
-
-def _read_result(folder: Path) -> SeedResult | None:
-    path = folder / "result.json"
-    if not path.is_file():
-        return None
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return SeedResult(**{**values, "checkpoint": folder / "checkpoints" / values["checkpoint"]})
-
-
-def _write_result(folder: Path, result: SeedResult) -> None:
-    values = {
-        "seed": result.seed,
-        "checkpoint": result.checkpoint.name,
-        "dev_mean_f1": result.dev_mean_f1,
-        "figures": result.figures,
-    }
-    (folder / "result.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def _best_checkpoint(best: str | None, checkpoints: Path) -> Path:
-    # Without evaluation while training there is no best one, only a last one.
-    found = best or get_last_checkpoint(str(checkpoints))
-    if found is None:
-        raise SettingsError(["trainer.save_strategy: no checkpoint was saved, so there is nothing to export"])
-    return Path(found)
-
-
 def _check_length(module: Any, max_tokens: int) -> None:
     positions = getattr(module.config, "max_position_embeddings", None)
     if positions is not None and max_tokens > positions:
@@ -317,6 +273,12 @@ def _some(documents: list[Document], limit: int | None) -> list[Document]:
     return [documents[i * len(documents) // limit] for i in range(limit)]
 
 
+def _names(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name files by their last part, or by the whole path where two share it."""
+    names = [path.name for path in paths]
+    return {path.name if names.count(path.name) == 1 else path.as_posix(): path for path in paths}
+
+
 def _key(text: str) -> str:
     return " ".join(text.split()).casefold()
 
@@ -326,7 +288,7 @@ def _base_name(base_model: str) -> str:
 
 
 def _slug(name: str) -> str:
-    return name.replace(" ", "-").removesuffix(".jsonl")
+    return re.sub(r"[^\w.-]+", "-", name.removesuffix(".jsonl")).strip("-.") or "data"
 
 
 def main(

@@ -268,7 +268,17 @@ def _check_trainer(trainer: Mapping[str, Any]) -> tuple[dict[str, Any], list[str
                 good[key] = _convert(hints[key], value)
             except ValueError as error:
                 problems.append(f"trainer.{key}: {error}, got {value!r}")
-    return good, [*problems, *_refused(good)]
+    return good, [*problems, *_refused(good), *_not_installed(good.get("report_to"))]
+
+
+def _not_installed(report_to: str | list[str] | None) -> Iterator[str]:
+    """Name tracking tools that were asked for and would fail only when training begins."""
+    from transformers.integrations.integration_utils import get_available_reporting_integrations
+
+    tools = [report_to] if isinstance(report_to, str) else report_to or []
+    for tool in tools:
+        if tool not in ("none", "all", *get_available_reporting_integrations()):
+            yield f"trainer.report_to: {tool!r} is not installed (pip install {tool})"
 
 
 def _convert(hint: Any, value: Any) -> Any:

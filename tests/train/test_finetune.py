@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 import brinkline
 from brinkline.model.labels import SIGNALS
 from brinkline.train import finetune
+from brinkline.train.runs import make_folder, stopped_early
 from brinkline.train.settings import Settings, SettingsError, check_settings
 from brinkline.train.trainer import ClassWeights
 
@@ -70,6 +71,7 @@ def test_a_run_from_data_to_model(values: dict[str, Any], labelled_file: Path) -
     metrics = json.loads((report / "metrics.json").read_text())
     assert len(metrics["baselines"]) == 3
     assert set(metrics["calibration"]) == {"before", "after"}
+    assert "on test split" in (run / "log.txt").read_text()
     split = json.loads((run / "split.json").read_text())
     assert split["train"]["sha256"] != split["dev"]["sha256"]
     for seed in (0, 1):
@@ -142,13 +144,39 @@ def test_an_existing_run_is_not_overwritten_by_accident(values: dict[str, Any]) 
 
 
 def test_resuming_with_other_settings_is_refused(values: dict[str, Any]) -> None:
-    settings = check_settings(values)
-    settings.run_folder.mkdir(parents=True)
-    saved = json.loads(settings.model_dump_json())
-    (settings.run_folder / "settings.yaml").write_text(yaml.safe_dump({"settings": saved, "files": []}))
+    make_folder(check_settings(values), resume=False)
     values["dropout"] = 0.3
     with pytest.raises(SettingsError, match="dropout: differs"):
         finetune.run(check_settings(values), resume=True)
+
+
+def test_resuming_with_other_data_is_refused(
+    values: dict[str, Any], labelled_file: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.jsonl"
+    copy.write_text(labelled_file.read_text())
+    values["data"]["files"] = [str(copy)]
+    make_folder(check_settings(values), resume=False)
+    with copy.open("a") as file:
+        file.write('{"text": "They met.", "stance": "conciliatory", "signals": []}\n')
+    with pytest.raises(SettingsError, match=r"copy\.jsonl: has changed since the run began"):
+        finetune.run(check_settings(values), resume=True)
+
+
+def test_data_that_cannot_be_read_leave_no_run_folder(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text("not json\n")
+    values["data"]["files"] = [str(tmp_path / "bad.jsonl")]
+    with pytest.raises(ValueError, match="not JSON"):
+        finetune.run(check_settings(values))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_training_that_had_stopped_early_is_not_gone_on_with(tmp_path: Path) -> None:
+    for counter, stopped in ((2, False), (3, True)):
+        callback = {"attributes": {"early_stopping_patience_counter": counter}}
+        state = {"stateful_callbacks": {"EarlyStoppingCallback": callback}}
+        (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+        assert stopped_early(tmp_path, patience=3) is stopped
 
 
 def test_sentences_that_are_measured_on_are_not_trained_on(
@@ -223,9 +251,17 @@ def test_torchrun_on_two_processes(values: dict[str, Any], tmp_path: Path) -> No
     assert set(scores.sentences[0].signal_probabilities) == set(SIGNALS)
 
 
+def test_a_tracking_tool_that_is_not_installed_is_named_before_anything_is_loaded(
+    values: dict[str, Any],
+) -> None:
+    values["trainer"]["report_to"] = "clearml"
+    with pytest.raises(SettingsError, match=r"trainer\.report_to: 'clearml' is not installed"):
+        check_settings(values)
+
+
 def test_settings_are_written_in_full(values: dict[str, Any]) -> None:
     settings: Settings = check_settings(values)
-    finetune._prepare_folder(settings, resume=False, overwrite=False)
+    make_folder(settings, resume=False)
     saved = yaml.safe_load((settings.run_folder / "settings.yaml").read_text())
     assert saved["settings"]["patience"] == 3
     assert saved["settings"]["trainer"]["optim"] == "adamw_torch_fused"

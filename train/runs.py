@@ -1,0 +1,147 @@
+"""The run folder: what is in it, when it may be written to, and how a killed run is found again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers.trainer_utils import get_last_checkpoint
+
+from brinkline.data.corpus import describe_files
+from brinkline.train.settings import Settings, SettingsError
+
+SETTINGS = "settings.yaml"
+LOG = "log.txt"
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One finished training."""
+
+    seed: int
+    checkpoint: Path
+    """The best checkpoint, with its ``calibration.json``."""
+    dev_mean_f1: float
+    figures: dict[str, dict[str, float]]
+    """Headline figures of each evaluation set."""
+
+
+def is_main_process() -> bool:
+    """Return True in the process that writes files (under torchrun the first, else the only one)."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def check_folder(settings: Settings, resume: bool, overwrite: bool) -> None:
+    """Refuse a run that would spoil an earlier one.
+
+    :raises SettingsError: where the folder exists and neither ``resume`` nor ``overwrite`` is asked for, or where the
+        run to be resumed was made with other settings or other data.
+    """
+    folder = settings.run_folder
+    path = folder / SETTINGS
+    if resume and path.is_file():
+        before, now = yaml.safe_load(path.read_text(encoding="utf-8")), _describe(settings)
+        old, new = before["settings"], now["settings"]
+        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+        problems = [f"{key}: differs from the run to be resumed ({path})" for key in changed]
+        if not problems and before["files"] != now["files"]:
+            names = [item["file"] for item in now["files"] if item not in before["files"]]
+            problems = [
+                f"{name}: has changed since the run began ({path})" for name in names or ["data.files"]
+            ]
+        if problems:
+            raise SettingsError(problems)
+    elif not overwrite and folder.exists() and any(folder.iterdir()):
+        choices = "--resume goes on with it, --overwrite starts anew, name=… makes another"
+        raise SettingsError([f"{folder} exists already: {choices}"])
+
+
+def make_folder(settings: Settings, resume: bool) -> None:
+    """Make the folder and write the resolved settings; without ``resume`` an earlier run is deleted."""
+    folder = settings.run_folder
+    if resume and (folder / SETTINGS).is_file():
+        return
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / SETTINGS).write_text(yaml.safe_dump(_describe(settings), sort_keys=False), encoding="utf-8")
+
+
+@contextmanager
+def log_to_file(folder: Path) -> Iterator[None]:
+    """Append the package's log to the run's ``log.txt``."""
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("brinkline")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()
+
+
+def read_result(folder: Path) -> SeedResult | None:
+    """Read the result of a seed that is finished; None where it is not."""
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return SeedResult(**{**values, "checkpoint": folder / "checkpoints" / values["checkpoint"]})
+
+
+def write_result(folder: Path, result: SeedResult) -> None:
+    """Write the result of a finished seed."""
+    values = {
+        "seed": result.seed,
+        "checkpoint": result.checkpoint.name,
+        "dev_mean_f1": result.dev_mean_f1,
+        "figures": result.figures,
+    }
+    (folder / RESULT).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def last_checkpoint(checkpoints: Path) -> Path | None:
+    """Return the newest checkpoint of a training, None where there is none."""
+    found = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    return Path(found) if found else None
+
+
+def stopped_early(checkpoint: Path, patience: int) -> bool:
+    """Return True if training had come to its early end when this checkpoint was saved."""
+    path = checkpoint / "trainer_state.json"
+    if not path.is_file():
+        return False
+    callbacks: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("stateful_callbacks", {})
+    state = callbacks.get("EarlyStoppingCallback", {}).get("attributes", {})
+    return int(state.get("early_stopping_patience_counter", 0)) >= patience
+
+
+def best_checkpoint(checkpoints: Path, best: str | None) -> Path:
+    """Return the best checkpoint; without evaluation while training there is only a last one.
+
+    :param checkpoints: the folder that holds them.
+    :param best: the one that the trainer names.
+    :raises SettingsError: where none was saved.
+    """
+    found = Path(best) if best else last_checkpoint(checkpoints)
+    if found is None:
+        raise SettingsError(["trainer.save_strategy: no checkpoint was saved, so there is nothing to export"])
+    return found
+
+
+def _describe(settings: Settings) -> dict[str, Any]:
+    files = describe_files([*settings.data.files, *settings.data.train_only, *settings.data.evaluate])
+    return {"settings": json.loads(settings.model_dump_json()), "files": files}
