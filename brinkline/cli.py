@@ -122,7 +122,7 @@ def train(
 ) -> None:
     """Fine-tune, calibrate, evaluate and export a model."""
     with _usage_errors():
-        from brinkline.train.logs import log_to_terminal
+        from brinkline.train.scripts import log_to_terminal
 
         log_to_terminal()
         from brinkline.train.finetune import main as finetune
@@ -142,7 +142,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled data: figures with intervals, baselines, mistakes, pictures."""
     with _usage_errors():
-        from brinkline.train.logs import log_to_terminal
+        from brinkline.train.scripts import log_to_terminal
 
         log_to_terminal()
         from brinkline.train.evaluate import main as measure
@@ -162,7 +162,7 @@ def export(
 ) -> None:
     """Turn a training checkpoint into a model folder, and compare the two at once."""
     with _usage_errors():
-        from brinkline.train.logs import log_to_terminal
+        from brinkline.train.scripts import log_to_terminal
 
         log_to_terminal()
         from brinkline.train.export import main as convert
@@ -226,6 +226,10 @@ def _usage_errors() -> Iterator[None]:
         # Whoever read standard output has gone (head, less): nothing more to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
+    except ModuleNotFoundError as error:
+        # Everything that predict needs is installed with the package: what is missing comes with training.
+        typer.echo(f"brinkline: {error.name} is missing: pip install 'brinkline[train]'", err=True)
+        raise typer.Exit(2) from None
     except (ValueError, OSError, ImportError, LookupError) as error:
         if os.environ.get("BRINKLINE_DEBUG"):
             raise

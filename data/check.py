@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from brinkline.data.corpus import label_counts
+from brinkline.data.corpus import label_counts, normalised
 from brinkline.data.schema import Document, LabelledDataError, LabelledSentence, read_labelled
 from brinkline.model.labels import SIGNALS, STANCES
 
@@ -55,12 +54,6 @@ def check(paths: Sequence[str | Path]) -> tuple[list[Document], list[Finding]]:
         ]
     findings = [*_repeated(documents), *_rare(documents), *_odd(documents), *_counts(documents)]
     return documents, sorted(findings, key=lambda finding: _LOW[finding.level])
-
-
-def normalised(text: str) -> str:
-    """Return a text without what does not matter in comparing: case, white space, punctuation, accents."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c)).split())
 
 
 def _repeated(documents: Iterable[Document]) -> Iterable[Finding]:

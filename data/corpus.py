@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,29 @@ def to_dataset_dict(split: Split, context: int = 0) -> DatasetDict:
     from datasets import DatasetDict
 
     return DatasetDict({name: to_dataset(getattr(split, name), context) for name in SPLITS})
+
+
+def normalised(text: str) -> str:
+    """Return a text without what does not matter in comparing: case, white space, punctuation, accents."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join("".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c)).split())
+
+
+def leave_out(documents: Iterable[Document], measured: Iterable[Document]) -> tuple[list[Document], int]:
+    """Take out sentences that stand in documents to be measured on, so that nothing is measured that was learned.
+
+    :param documents: what is to be trained on.
+    :param measured: what is to be measured on.
+    :return: the documents without those sentences (and without documents that had no other), and how many they were.
+    """
+    taken = {normalised(sentence.text) for sentence in sentences_of(measured)}
+    kept, dropped = [], 0
+    for document in documents:
+        sentences = tuple(s for s in document.sentences if normalised(s.text) not in taken)
+        dropped += len(document.sentences) - len(sentences)
+        if sentences:
+            kept.append(replace(document, sentences=sentences))
+    return kept, dropped
 
 
 def describe_files(paths: Iterable[str | Path]) -> list[dict[str, Any]]:

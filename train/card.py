@@ -146,6 +146,6 @@ def main(model: Path) -> None:
 
 
 if __name__ == "__main__":
-    import typer
+    from brinkline.train.scripts import run_script
 
-    typer.run(main)
+    run_script(main)

@@ -147,42 +147,31 @@ def _mistake(name: str, text: str, label: str, predicted: str, confidence: float
 
 
 def main(
-    model: Path,
-    data: list[Path],
-    out: Path = Path("report"),
-    train: list[Path] | None = None,
-    dev: float = 0.1,
-    test: float = 0.1,
-    split_seed: int = 0,
+    model: Path, data: list[Path], out: Path = Path("report"), train: list[Path] | None = None
 ) -> Evaluation:
     """Measure a model folder on labelled data and write the report.
 
     :param model: a model folder.
     :param data: labelled data to measure on.
     :param out: folder of the report.
-    :param train: labelled data to train the baselines on; without it only the keyword list is reported.
-    :param dev: share of ``train`` that the baselines' thresholds are fitted on.
-    :param test: share of ``train`` that is left out.
-    :param split_seed: fixes the split of ``train``.
+    :param train: labelled data to train the baselines on (a tenth of them fits their thresholds); without it only the
+        keyword list is reported.
     """
-    from brinkline.data.corpus import split_documents
+    from brinkline.data.corpus import leave_out, split_documents
     from brinkline.train.baselines import KEYWORDS, Baselines, keyword_decisions
 
     classifier = load(model)
     documents = read_labelled(data)
     rivals: Rival = lambda items: {KEYWORDS: keyword_decisions(items)}  # noqa: E731
     if train:
-        split = split_documents(read_labelled(train), dev, test, split_seed)
-        rivals = Baselines(split.train, split.dev, "packaged").decide
+        split = split_documents(leave_out(read_labelled(train), documents)[0], dev=0.1, test=0)
+        rivals = Baselines(split.train, split.dev, "packaged", classifier.manifest.max_tokens).decide
     evaluation = evaluate(classifier, documents, ", ".join(path.name for path in data), rivals)
     write_report(out, evaluation)
     return evaluation
 
 
 if __name__ == "__main__":
-    import typer
+    from brinkline.train.scripts import run_script
 
-    from brinkline.train.logs import log_to_terminal
-
-    log_to_terminal()
-    typer.run(main)
+    run_script(main)

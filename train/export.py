@@ -308,9 +308,6 @@ def main(checkpoint: Path, out: Path, name: str = "brinkline", weights: str = "i
 
 
 if __name__ == "__main__":
-    import typer
+    from brinkline.train.scripts import run_script
 
-    from brinkline.train.logs import log_to_terminal
-
-    log_to_terminal()
-    typer.run(main)
+    run_script(main)

@@ -24,7 +24,7 @@ from typing import Annotated, Any
 import typer
 from transformers import TrainerState, set_seed
 
-from brinkline.data.corpus import Split, content_sha256, split_documents, to_dataset_dict
+from brinkline.data.corpus import Split, content_sha256, leave_out, split_documents, to_dataset_dict
 from brinkline.data.schema import Document, read_labelled, sentences_of
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network, load_base
@@ -32,7 +32,6 @@ from brinkline.train import calibrate
 from brinkline.train.baselines import Baselines
 from brinkline.train.evaluate import Evaluation, evaluate, figures, write_report
 from brinkline.train.export import Origin, add_metrics, export
-from brinkline.train.logs import log_to_terminal
 from brinkline.train.metrics import Truth
 from brinkline.train.runs import (
     SeedResult,
@@ -47,6 +46,7 @@ from brinkline.train.runs import (
     write_result,
 )
 from brinkline.train.scoring import network_logits
+from brinkline.train.scripts import run_script
 from brinkline.train.settings import Settings, SettingsError, load_settings, training_arguments
 from brinkline.train.trainer import StanceSignalTrainer, build_trainer
 
@@ -102,11 +102,11 @@ def load_data(settings: Settings, limit: int | None = None) -> Data:
     """
     spec = settings.data
     evaluation = {name: read_labelled([path]) for name, path in _names(spec.evaluate).items()}
-    measured = {_key(s.text) for documents in evaluation.values() for s in sentences_of(documents)}
-    documents = _without(_some(read_labelled(spec.files), limit), measured)
+    measured = [document for documents in evaluation.values() for document in documents]
+    documents = _unmeasured(_some(read_labelled(spec.files), limit), measured)
     split = split_documents(documents, spec.dev, spec.test, spec.split_seed)
     if spec.train_only:
-        more = _without(read_labelled(spec.train_only), measured)
+        more = _unmeasured(read_labelled(spec.train_only), measured)
         split = replace(split, train=(*split.train, *more))
     test = {TEST_SPLIT: list(split.test)} if split.test else {}
     return Data(split, {**test, **{name: _some(items, limit) for name, items in evaluation.items()}})
@@ -254,13 +254,8 @@ def _check_length(module: Any, max_tokens: int) -> None:
         raise SettingsError([f"max_tokens: {max_tokens} is more than the base model's {positions}"])
 
 
-def _without(documents: Sequence[Document], measured: set[str]) -> list[Document]:
-    kept, dropped = [], 0
-    for document in documents:
-        sentences = tuple(s for s in document.sentences if _key(s.text) not in measured)
-        dropped += len(document.sentences) - len(sentences)
-        if sentences:
-            kept.append(replace(document, sentences=sentences))
+def _unmeasured(documents: Sequence[Document], measured: Sequence[Document]) -> list[Document]:
+    kept, dropped = leave_out(documents, measured)
     if dropped:
         logger.warning("%d sentences left out of training: they stand in the evaluation data too", dropped)
     return kept
@@ -277,10 +272,6 @@ def _names(paths: Sequence[Path]) -> dict[str, Path]:
     """Name files by their last part, or by the whole path where two share it."""
     names = [path.name for path in paths]
     return {path.name if names.count(path.name) == 1 else path.as_posix(): path for path in paths}
-
-
-def _key(text: str) -> str:
-    return " ".join(text.split()).casefold()
 
 
 def _base_name(base_model: str) -> str:
@@ -320,5 +311,4 @@ def main(
 
 
 if __name__ == "__main__":
-    log_to_terminal()
-    typer.run(main)
+    run_script(main)

@@ -206,6 +206,14 @@ def test_data_check(labelled_file: Path, tmp_path: Path) -> None:
     assert f"{bad}:2: text: is missing" in out
 
 
+def test_training_without_its_extra_names_it(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = sys.modules['datasets'] = None\nfrom brinkline.cli import main; main()"
+    command = [sys.executable, "-c", code, "train", str(ROOT / "configs" / "default.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'brinkline[train]'" in done.stderr
+
+
 def test_version() -> None:
     code, out, _ = run("--version")
     assert code == 0

@@ -229,6 +229,16 @@ def test_script_and_fast_dev_run(values: dict[str, Any], tmp_path: Path) -> None
     assert brinkline.load(model).manifest.settings["dropout"] == 0.2
 
 
+def test_script_ends_wrong_settings_with_one_message(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("name: x\ndata: {files: [nowhere]}\nepochs: 3\n")
+    command = [sys.executable, str(ROOT / "train" / "finetune.py"), "config.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert "epochs: unknown key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_torchrun_on_two_processes(values: dict[str, Any], tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     values["trainer"]["ddp_backend"] = "gloo"
