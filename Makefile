@@ -2,10 +2,14 @@
 # make test   run the tests
 # Both make a virtual environment in .venv first (once), from this project's own files.
 
-PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3))
+# The newest Python that is there, works and is new enough.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for torch without CUDA on Linux
+PIP_ARGS ?=
 
 .PHONY: help demo test lint format train wheel-test clean
 
@@ -17,18 +21,18 @@ help:
 	@echo "make clean  remove what these commands made"
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (name it with PYTHON=…)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip
 
 # The base install: what scoring needs, no torch.
 $(VENV)/base: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --constraint constraints.txt --editable .
+	$(PIP) install $(PIP_ARGS) --constraint constraints.txt --editable .
 	@touch $@
 
-# Everything: training, tests, linters. torch comes as its CPU build.
+# Everything: training, tests, linters.
 $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/base
 
 demo: $(VENV)/base
@@ -55,7 +59,7 @@ train: $(VENV)/dev
 
 # The wheel by itself: a clean environment, another folder, one article.
 wheel-test: $(VENV)/dev
-	rm -rf build/wheel && mkdir -p build/wheel
+	rm -rf build/lib build/bdist.* build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m build --quiet --wheel --outdir build/wheel .
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip --disable-pip-version-check --quiet install build/wheel/*.whl

@@ -197,8 +197,8 @@ def _read_stdin(options: _Options, stdin: BinaryIO | None) -> Iterator[_Item]:
     if "\n".encode(encoding) != b"\n":  # UTF-16 and its like: the lines above were cut in the wrong places
         head += stream.read()
     with suppress(_BadInputError):
-        first = head[mark:].decode(encoding, "replace").strip().partition("\n")[0]
-        kind = "jsonl" if options.text_field in _json_object(first) else kind
+        _json_object(head[mark:].decode(encoding, "replace").strip().partition("\n")[0])
+        kind = "jsonl"
     if kind == "text":  # only JSON lines are streamed: all else is one article
         head += stream.read()
         kind = "html" if _HTML_START.match(head[mark:_HEAD].decode(encoding, "replace")) else kind
@@ -347,17 +347,18 @@ def _read_table(source: _Source, delimiter: str) -> Iterator[_Item]:
     header = _header(source, rows, delimiter)
     empty = True
     while True:
+        line = rows.line_num + 1  # where the row begins: it may hold line breaks
         try:
             row = next(rows)
         except StopIteration:
             break
         except csv.Error as error:
             empty = False
-            yield Unreadable(f"{source.name}:{rows.line_num}", f"not a table row: {error}")
+            yield Unreadable(f"{source.name}:{line}", f"not a table row: {error}")
             continue
         if row:
             empty = False
-            yield source.item(rows.line_num, _row_fields, (header, row))
+            yield source.item(line, _row_fields, (header, row))
     if empty:
         raise _BadInputError("has a header row and nothing below it")
 

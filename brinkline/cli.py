@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import chain, tee
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from brinkline.model.errors import BrinklineError
+
+if TYPE_CHECKING:
+    from brinkline.articles import Article, Unreadable
 
 app = typer.Typer(
     name="brinkline",
@@ -32,6 +38,13 @@ class Format(StrEnum):
     csv = "csv"
     parquet = "parquet"
     html = "html"
+
+
+class Weights(StrEnum):
+    """How an exported file stores the weights."""
+
+    int8 = "int8"
+    fp32 = "fp32"
 
 
 _SUFFIXES = {".jsonl": Format.jsonl, ".csv": Format.csv, ".parquet": Format.parquet, ".html": Format.html}
@@ -73,35 +86,28 @@ def predict(
 
     Exit codes: 0 all done, 1 some inputs failed (named on standard error, the others are done), 2 wrong usage.
     """
-    from brinkline.articles import Unreadable, read_articles
+    from brinkline.articles import read_articles
     from brinkline.model.classifier import load, shipped
-    from brinkline.render import write
+    from brinkline.render import check_target, write
 
     thresholds = _thresholds(threshold or [])
     chosen = form or _guess(out)
     if chosen is Format.parquet and out is None:
         raise typer.BadParameter("parquet needs --out", param_hint="--format")
     with _usage_errors(), _told_apart():
+        try:
+            items = read_articles(inputs, text_field=text_field, id_field=id_field, encoding=encoding)
+        except LookupError as error:
+            raise typer.BadParameter(str(error), param_hint="--encoding") from None
+        check_target(out)
         classifier = load(model) if model is not None else shipped()
-        failed: list[Unreadable] = []
-        names: list[str | None] = []
-
-        def texts() -> Iterator[str]:
-            for item in read_articles(inputs, text_field=text_field, id_field=id_field, encoding=encoding):
-                if isinstance(item, Unreadable):
-                    failed.append(item)
-                    typer.echo(f"brinkline: {item}", err=True)
-                else:
-                    names.append(item.id)
-                    yield item.text
-
-        def ids() -> Iterator[str | None]:
-            while True:
-                yield names.pop(0)
-
-        scores = classifier.predict_many(texts(), ids=ids(), thresholds=thresholds)
-        write(scores, chosen.value, out)
-    if failed:
+        failures = _Failures()
+        read, names = tee(failures.sift(items))
+        if (first := next(read, None)) is not None or not failures.count:
+            texts = (article.text for article in chain([first] if first else [], read))
+            ids = (article.id for article in names)
+            write(classifier.predict_many(texts, ids=ids, thresholds=thresholds), chosen.value, out)
+    if failures.count:
         raise typer.Exit(1)
 
 
@@ -157,8 +163,11 @@ def evaluate(
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="A training checkpoint.")],
     out: Annotated[Path, typer.Argument(help="The model folder to write.")],
-    name: Annotated[str, typer.Option("--name", help="Name that the model gives of itself.")] = "brinkline",
-    weights: Annotated[str, typer.Option("--weights", help="int8 (a quarter of the size) or fp32.")] = "int8",
+    name: Annotated[str | None, typer.Option("--name", help="Name that the model gives of itself.")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Version likewise.")] = None,
+    weights: Annotated[
+        Weights, typer.Option("--weights", help="int8: a quarter of the size.")
+    ] = Weights.int8,
 ) -> None:
     """Turn a training checkpoint into a model folder, and compare the two at once."""
     with _usage_errors():
@@ -167,7 +176,7 @@ def export(
         log_to_terminal()
         from brinkline.train.export import main as convert
 
-        convert(checkpoint, out, name, weights)
+        convert(checkpoint, out, name, version, weights.value)
         typer.echo(f"{out} is a model folder: brinkline.load({str(out)!r})")
 
 
@@ -194,6 +203,24 @@ def main() -> None:
     app()
 
 
+class _Failures:
+    """Names what could not be read on standard error, and counts it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def sift(self, items: Iterable[Article | Unreadable]) -> Iterator[Article]:
+        """Let articles through."""
+        from brinkline.articles import Article
+
+        for item in items:
+            if isinstance(item, Article):
+                yield item
+            else:
+                self.count += 1
+                typer.echo(f"brinkline: {item}", err=True)
+
+
 def _guess(out: Path | None) -> Format:
     if out is not None:
         return _SUFFIXES.get(out.suffix.lower(), Format.jsonl)
@@ -201,6 +228,8 @@ def _guess(out: Path | None) -> Format:
 
 
 def _thresholds(values: list[str]) -> dict[str, float]:
+    from brinkline.model.checkpoint import check_thresholds
+
     thresholds = {}
     for value in values:
         name, _, number = value.partition("=")
@@ -209,17 +238,16 @@ def _thresholds(values: list[str]) -> dict[str, float]:
         except ValueError:
             message = f"expected SIGNAL=NUMBER, e.g. threat=0.3, got {value!r}"
             raise typer.BadParameter(message, param_hint="--threshold") from None
+    try:
+        check_thresholds(thresholds)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--threshold") from None
     return thresholds
 
 
 @contextmanager
 def _usage_errors() -> Iterator[None]:
-    """Turn what the user can mend into one message; anything else keeps its traceback.
-
-    Exit code 1 if the fault is in labelled data, else 2.
-    """
-    from brinkline.data.schema import LabelledDataError
-
+    """Turn what the user can mend into one message; anything else keeps its traceback."""
     try:
         yield
     except BrokenPipeError:
@@ -230,12 +258,9 @@ def _usage_errors() -> Iterator[None]:
         # Everything that predict needs is installed with the package: what is missing comes with training.
         typer.echo(f"brinkline: {error.name} is missing: pip install 'brinkline[train]'", err=True)
         raise typer.Exit(2) from None
-    except (ValueError, OSError, ImportError, LookupError) as error:
-        if os.environ.get("BRINKLINE_DEBUG"):
-            raise
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        typer.echo(f"brinkline: {text}", err=True)
-        raise typer.Exit(1 if isinstance(error, LabelledDataError) else 2) from None
+    except (BrinklineError, OSError, ImportError) as error:
+        typer.echo(f"brinkline: {error}", err=True)
+        raise typer.Exit(error.exit_code if isinstance(error, BrinklineError) else 2) from None
 
 
 @contextmanager

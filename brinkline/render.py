@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import sys
@@ -39,10 +40,23 @@ def write(scores: Iterable[ArticleScores], form: str, out: Path | None) -> None:
         with _aside(out) as path:
             _parquet(scores, path)
     elif out is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A pipe carries UTF-8 whatever the system's own encoding is; a terminal shows what it can.
+            encoding = None if form == "table" else "utf-8"
+            sys.stdout.reconfigure(encoding=encoding, errors="replace", newline="\n")
         _text(scores, form, sys.stdout)
     else:
         with _aside(out) as path, path.open("w", encoding="utf-8", newline="") as file:
             _text(scores, form, file)
+
+
+def check_target(out: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything is scored.
+
+    :raises IsADirectoryError: where ``out`` is a folder.
+    """
+    if out is not None and out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder: name a file in it")
 
 
 def _text(scores: Iterable[ArticleScores], form: str, file: IO[str]) -> None:
@@ -156,7 +170,11 @@ def _printable(value: Any) -> Any:
 
 @contextmanager
 def _aside(out: Path) -> Iterator[Path]:
-    """Give a file beside ``out`` that takes its place when all has gone well."""
+    """Give a file beside ``out`` that takes its place when all has gone well; a device or pipe is written to itself."""
+    out = out.resolve()
+    if out.exists() and not out.is_file():
+        yield out
+        return
     out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
     os.close(handle)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brinkline.data.schema import Document, labelled_files, sentences_of
+from brinkline.model.errors import BrinklineError
 from brinkline.model.labels import SIGNALS, STANCES
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 SPLITS: tuple[str, ...] = ("train", "dev", "test")
 
 _FOLDS = 20  # a split is made of twentieths
+
+
+class SplitError(BrinklineError, ValueError):
+    """Documents cannot be parted as asked."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,15 @@ def split_documents(
     :param dev: share of the sentences for the development part, in steps of 0.05.
     :param test: share of the sentences for the test part, in steps of 0.05; may be 0.
     :param seed: fixes the split.
-    :raises ValueError: for shares that leave no training part, or documents too few or too unequal in length.
+    :raises SplitError: for shares that leave no training part, or documents too few or too unequal in length.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     dev_folds, test_folds = (_folds(name, share) for name, share in (("dev", dev), ("test", test)))
     if dev_folds + test_folds >= _FOLDS:
-        raise ValueError(f"dev {dev} and test {test} leave nothing to train on")
+        raise SplitError(f"dev {dev} and test {test} leave nothing to train on")
     if len(documents) < _FOLDS:
-        raise ValueError(f"{len(documents)} documents are too few to split, {_FOLDS} are needed")
+        raise SplitError(f"{len(documents)} documents are too few to split, {_FOLDS} are needed")
     owners = [i for i, document in enumerate(documents) for _ in document.sentences]
     classes = [
         f"{document.source}|{sentence.stance}|{'+'.join(sentence.signals)}"
@@ -83,7 +88,7 @@ def split_documents(
     parts = {name: tuple(d for d, p in zip(documents, part, strict=True) if p == name) for name in SPLITS}
     for name, share in (("dev", dev), ("test", test)):
         if share and not parts[name]:
-            raise ValueError(
+            raise SplitError(
                 f"{name} {share} comes out empty: the documents are too few or too unequal in length"
             )
     return Split(**parts, seed=seed)
@@ -186,7 +191,7 @@ def content_sha256(documents: Iterable[Document]) -> str:
 def _folds(name: str, share: float) -> int:
     folds = round(share * _FOLDS) if 0 <= share <= 1 else -1
     if folds < 0 or abs(folds - share * _FOLDS) > 1e-6:
-        raise ValueError(f"{name} must be 0, 0.05, 0.1, … (a share of the sentences), got {share}")
+        raise SplitError(f"{name} must be 0, 0.05, 0.1, … (a share of the sentences), got {share}")
     return folds
 
 

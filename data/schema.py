@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from brinkline.model.errors import BrinklineError
 from brinkline.model.labels import SIGNALS, STANCES, order_signals
 
 ATTITUDES: tuple[str, ...] = ("against", "favor", "none")
@@ -45,8 +46,10 @@ class Problem:
 _SHOWN = 100  # problems in the message; the exception holds them all
 
 
-class LabelledDataError(ValueError):
+class LabelledDataError(BrinklineError, ValueError):
     """Labelled data cannot be read; ``problems`` holds everything wrong, in the order of the files."""
+
+    exit_code = 1
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

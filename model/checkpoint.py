@@ -7,9 +7,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from brinkline.model.errors import BrinklineError
 from brinkline.model.labels import SIGNALS, STANCES
 
 FORMAT = 1
@@ -24,7 +26,7 @@ DEFAULT_FOLDER = Path(__file__).parent / "default"
 """The shipped model."""
 
 
-class ModelFolderError(ValueError):
+class ModelFolderError(BrinklineError, ValueError):
     """A folder is not a model folder, is damaged, or is of another format; the message says which and where."""
 
 
@@ -110,10 +112,11 @@ def check_thresholds(thresholds: Mapping[str, float]) -> None:
 
     :raises ValueError: for a name that is no signal, or a value outside 0 to 1.
     """
-    for name, value in thresholds.items():
+    for name in thresholds:
+        value: object = thresholds[name]
         if name not in SIGNALS:
             raise ValueError(f"threshold for unknown signal {name!r}; signals are {', '.join(SIGNALS)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
             raise ValueError(f"threshold of {name} must be a number from 0 to 1, got {value!r}")
 
 
@@ -128,14 +131,14 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
     values = manifest.to_dict() | {"files": {name: file_sha256(folder / name) for name in names}}
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def read_manifest(folder: Path, verify: bool = True) -> Manifest:
     """Read and check a model folder.
 
     :param folder: the model folder.
-    :param verify: also compare the hash of every file.
+    :param verify: also compare the hash of every file but the model card.
     :return: its manifest.
     :raises FileNotFoundError: where the folder does not exist.
     :raises ModelFolderError: where something is missing, changed, or of another format or other labels.
@@ -193,7 +196,8 @@ def _check_files(folder: Path, hashes: Mapping[str, str], verify: bool) -> None:
         path = folder / name
         if not path.is_file():
             raise ModelFolderError(f"{path} is missing, {MANIFEST} names it")
-        if verify and (found := file_sha256(path)) != expected:
+        # People write in model cards, and nothing is computed from them.
+        if verify and name != CARD and (found := file_sha256(path)) != expected:
             raise ModelFolderError(
                 f"{path} has changed: sha256 {found[:12]}…, {MANIFEST} says {expected[:12]}…"
             )

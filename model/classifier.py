@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
+_FIRST_CHUNK = 16
 _CHUNK = 1024  # sentences that predict_many holds at once: enough to sort by length, little memory
 
 
@@ -101,6 +102,11 @@ class Classifier:
         """
         if isinstance(articles, str):
             raise TypeError("predict_many takes an iterable of articles, got one str; for one use predict")
+        if isinstance(articles, bytes | Mapping) or hasattr(articles, "columns"):
+            kind = type(articles).__name__
+            raise TypeError(
+                f"predict_many takes an iterable of articles, got {kind}; for a table use predict_frame"
+            )
         limits = self._thresholds(thresholds)
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -108,9 +114,9 @@ class Classifier:
 
     def predict_sentences(
         self,
-        sentences: Sequence[str],
+        sentences: Iterable[str],
         *,
-        previous: Sequence[str] | None = None,
+        previous: Iterable[str] | None = None,
         thresholds: Mapping[str, float] | None = None,
         batch_size: int = 32,
     ) -> list[SentenceScore]:
@@ -124,15 +130,11 @@ class Classifier:
         :raises TypeError: if ``sentences`` is a str, or one of them is not.
         :raises ValueError: for a bad threshold, or if ``previous`` has another length.
         """
-        if isinstance(sentences, str):
-            raise TypeError("predict_sentences takes a list of sentences, got one str")
-        for position, sentence in enumerate(sentences):
-            _check_text(sentence, f"sentence {position}")
-        if previous is not None and len(previous) != len(sentences):
-            raise ValueError(f"{len(sentences)} sentences, but {len(previous)} texts before them")
+        texts = _texts(sentences, "sentence")
+        before = _texts(previous, "previous text") if previous is not None else [""] * len(texts)
+        if len(before) != len(texts):
+            raise ValueError(f"{len(texts)} sentences, but {len(before)} texts before them")
         limits = self._thresholds(thresholds)
-        before = list(previous) if previous is not None else [""] * len(sentences)
-        texts = list(sentences)
         encoded = self._encode(texts, before)
         spans = [Span(0, len(text)) for text in texts]
         scores = self._score(texts, spans, encoded, self.logits(encoded, batch_size), limits)
@@ -342,6 +344,15 @@ def _with_ids(articles: Iterable[str], ids: Iterable[str | None] | None) -> Iter
         yield article, name
 
 
+def _texts(items: Iterable[str], what: str) -> list[str]:
+    if isinstance(items, str):
+        raise TypeError(f"expected a list with one {what} an entry, got one str")
+    texts = list(items)
+    for position, text in enumerate(texts):
+        _check_text(text, f"{what} {position}")
+    return texts
+
+
 def _check_text(text: object, what: str) -> None:
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a str, got {type(text).__name__}")
@@ -350,15 +361,22 @@ def _check_text(text: object, what: str) -> None:
 def _chunks(
     articles: Iterable[tuple[str, str | None]],
 ) -> Iterator[list[tuple[str, str | None, list[Span]]]]:
+    """Gather articles: few at first, so that results come at once, then more, so that batches are of like length."""
     chunk: list[tuple[str, str | None, list[Span]]] = []
-    sentences = 0
-    for article, name in articles:
-        spans = split(article)
-        chunk.append((article, name, spans))
-        sentences += len(spans)
-        if sentences >= _CHUNK or len(chunk) >= _CHUNK:
+    sentences, limit = 0, _FIRST_CHUNK
+    try:
+        for article, name in articles:
+            spans = split(article)
+            chunk.append((article, name, spans))
+            sentences += len(spans)
+            if sentences >= limit or len(chunk) >= limit:
+                yield chunk
+                chunk, sentences, limit = [], 0, min(2 * limit, _CHUNK)
+    except Exception:
+        # What was read before an article that is none is not lost.
+        if chunk:
             yield chunk
-            chunk, sentences = [], 0
+        raise
     if chunk:
         yield chunk
 

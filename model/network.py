@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from brinkline.model.checkpoint import file_sha256
+from brinkline.model.errors import CheckpointError
 from brinkline.model.labels import SIGNALS, STANCES
 
 CHECKPOINT_FORMAT = 1
@@ -94,7 +95,7 @@ class Network(nn.Module):
         :param folder: holds what :meth:`save` wrote.
         :return: the network, in evaluation mode, and its limits.
         :raises FileNotFoundError: where ``config.json`` or ``model.safetensors`` is missing.
-        :raises ValueError: where the checkpoint is of another format or has other labels.
+        :raises CheckpointError: where the checkpoint is of another format or has other labels.
         """
         config = read_checkpoint_config(folder)
         network = cls(_encoder_from_config(config["encoder"]), config["dropout"])
@@ -106,16 +107,18 @@ def read_checkpoint_config(folder: Path) -> dict[str, Any]:
     """Read and check ``config.json`` of a checkpoint.
 
     :raises FileNotFoundError: where ``config.json`` or ``model.safetensors`` is missing.
-    :raises ValueError: where the checkpoint is of another format or has other labels.
+    :raises CheckpointError: where the checkpoint is of another format or has other labels.
     """
     for name in (CONFIG, STATE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} is no checkpoint: it has no {name}")
     config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     if config.get("format") != CHECKPOINT_FORMAT:
-        raise ValueError(f"{folder / CONFIG}: format {config.get('format')!r}, expected {CHECKPOINT_FORMAT}")
+        raise CheckpointError(
+            f"{folder / CONFIG}: format {config.get('format')!r}, expected {CHECKPOINT_FORMAT}"
+        )
     if config.get("labels") != {"stances": list(STANCES), "signals": list(SIGNALS)}:
-        raise ValueError(f"{folder / CONFIG}: labels are {config.get('labels')}")
+        raise CheckpointError(f"{folder / CONFIG}: labels are {config.get('labels')}")
     return config
 
 
@@ -127,15 +130,16 @@ def load_base(name: str) -> tuple[nn.Module, str, str]:
     :return: the encoder, the content of its ``tokenizer.json`` and the sha256 of its weights.
     :raises ImportError: where ``packaged`` is asked for and the package is not installed.
     :raises OSError: where there is no such folder or model.
-    :raises ValueError: where the model has no fast tokenizer.
+    :raises CheckpointError: where the model has no fast tokenizer.
     """
     from transformers import AutoTokenizer
 
     source = str(_packaged_folder()) if name == "packaged" else name
-    encoder = AutoModel.from_pretrained(source, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    local = Path(source).is_dir()  # then nothing is asked of the hub, not even whether it is there
+    encoder = AutoModel.from_pretrained(source, dtype=torch.float32, local_files_only=local)
+    tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
     if not tokenizer.is_fast:
-        raise ValueError(f"{name} has no fast tokenizer, which inference needs")
+        raise CheckpointError(f"{name} has no fast tokenizer, which inference needs")
     _drop_pooler(encoder)
     return encoder, tokenizer.backend_tokenizer.to_str(), _weights_sha256(source)
 

@@ -21,6 +21,7 @@ from scipy.optimize import minimize_scalar
 from brinkline.model.checkpoint import Calibration
 from brinkline.model.classifier import probabilities
 from brinkline.model.engine import Logits
+from brinkline.model.errors import CheckpointError
 from brinkline.model.labels import SIGNALS
 from brinkline.train.metrics import Truth
 
@@ -94,7 +95,7 @@ def write(calibration: Calibration, folder: Path) -> None:
 def read(folder: Path) -> Calibration | None:
     """Read ``calibration.json`` of a checkpoint; None where it has none.
 
-    :raises ValueError: where the file is damaged.
+    :raises CheckpointError: where the file is damaged.
     """
     path = folder / FILE
     if not path.is_file():
@@ -102,13 +103,13 @@ def read(folder: Path) -> Calibration | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
+        raise CheckpointError(f"{path}: not JSON: {error}") from error
     try:
         return Calibration.from_dict(values)
     except KeyError as error:
-        raise ValueError(f"{path}: lacks {error.args[0]!r}") from error
+        raise CheckpointError(f"{path}: lacks {error.args[0]!r}") from error
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not a calibration: {error}") from error
+        raise CheckpointError(f"{path}: not a calibration: {error}") from error
 
 
 def _enough(yes: IntArray) -> bool:

@@ -73,7 +73,7 @@ def write_card(path: Path, manifest: Manifest) -> None:
     :param path: the ``README.md`` of the model folder.
     :param manifest: what the folder says of itself.
     """
-    path.write_text(render_card(manifest), encoding="utf-8")
+    path.write_text(render_card(manifest), encoding="utf-8", newline="\n")
 
 
 def render_card(manifest: Manifest) -> str:

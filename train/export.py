@@ -10,12 +10,13 @@ computed in fp32.
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +30,8 @@ from onnx import numpy_helper
 from brinkline.model.checkpoint import CARD, TOKENIZER, WEIGHTS, Calibration, Manifest, write_manifest
 from brinkline.model.classifier import Classifier, load, probabilities
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder, collate
-from brinkline.model.engine import Engine, OnnxEngine, run_sorted
+from brinkline.model.engine import OnnxEngine, run_sorted
+from brinkline.model.errors import BrinklineError, CheckpointError
 from brinkline.model.network import Network
 from brinkline.train import calibrate
 from brinkline.train.card import write_card
@@ -44,8 +46,13 @@ OPSET = 21
 """The first with a scale for each block of values."""
 
 BLOCK = 64
-"""Values that share a scale. On a trained model a scale a channel moved probabilities by up to 0.10, this by 0.04."""
+"""Values that share a scale. Against one scale a channel this halves what storing as int8 does to probabilities."""
 
+INT8_TOLERANCE = 0.25
+"""Largest difference of a probability that storing the weights as int8 may make."""
+
+ORIGIN = "origin.json"
+Weights = Literal["int8", "fp32"]
 LIBRARIES = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scikit-learn")
 
 PROBES: tuple[str, ...] = (
@@ -62,7 +69,7 @@ PROBES: tuple[str, ...] = (
 """Sentences of unlike length and script on which exports are compared where no others are given."""
 
 
-class ExportError(RuntimeError):
+class ExportError(BrinklineError, RuntimeError):
     """The exported file does not compute what the network computes."""
 
 
@@ -76,6 +83,25 @@ class Origin:
     training_data: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] | None = None
 
+    def write(self, checkpoint: Path) -> None:
+        """Write ``origin.json`` into a training checkpoint, so that it can be exported by itself."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (checkpoint / ORIGIN).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, checkpoint: Path) -> Origin:
+        """Read ``origin.json`` of a training checkpoint; without one nothing is known.
+
+        :raises CheckpointError: where the file is damaged.
+        """
+        path = checkpoint / ORIGIN
+        if not path.is_file():
+            return cls()
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: {error}") from error
+
 
 def export(
     checkpoint: Path,
@@ -83,17 +109,20 @@ def export(
     *,
     origin: Origin | None = None,
     calibration: Calibration | None = None,
-    weights: Literal["int8", "fp32"] = "int8",
+    weights: Weights = "int8",
     sentences: Sequence[str] = PROBES,
+    previous: Sequence[str] | None = None,
 ) -> Classifier:
     """Write a model folder.
 
     :param checkpoint: a folder with ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
     :param out: the model folder; must not exist, or be an earlier model folder, which is then replaced.
-    :param origin: for the manifest.
+    :param origin: for the manifest; by default what ``origin.json`` in the checkpoint says.
     :param calibration: temperatures and thresholds; by default those of ``calibration.json`` in the checkpoint.
     :param weights: how the file stores the weights.
     :param sentences: what the comparison with the torch network runs on.
+    :param previous: for each of them the text before it, which a model with context reads; by default the one
+        before it.
     :return: the loaded model folder.
     :raises FileNotFoundError: where the checkpoint lacks a file.
     :raises FileExistsError: where ``out`` is something else than a model folder.
@@ -106,12 +135,13 @@ def export(
     calibration = calibration or calibrate.read(checkpoint)
     if calibration is None:
         logger.warning("%s holds no %s: temperatures 1, thresholds 0.5", checkpoint, calibrate.FILE)
-    origin = origin or Origin()
+    origin = origin or Origin.read(checkpoint)
+    fitted = calibration or Calibration()
+    before = list(previous) if previous is not None else ["", *sentences[:-1]]
+    encoded = encoder.encode(list(sentences), before if limits["context"] else None)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        parity = _write_weights(
-            network, encoder, work / WEIGHTS, weights, sentences, calibration or Calibration()
-        )
+        parity = _write_weights(network, encoder, work / WEIGHTS, weights, encoded, fitted)
         shutil.copyfile(checkpoint / TOKENIZER, work / TOKENIZER)
         manifest = Manifest(
             name=origin.name,
@@ -119,7 +149,7 @@ def export(
             base_model=dict(origin.base_model or {"name": "unknown", "sha256": "unknown"}),
             max_tokens=limits["max_tokens"],
             context=limits["context"],
-            calibration=calibration or Calibration(),
+            calibration=fitted,
             metrics={"export": parity},
             training_data=[dict(item) for item in origin.training_data],
             settings=dict(origin.settings or {}),
@@ -152,16 +182,15 @@ def _write_weights(
     network: Network,
     encoder: SentenceEncoder,
     path: Path,
-    weights: Literal["int8", "fp32"],
-    sentences: Sequence[str],
+    weights: Weights,
+    encoded: Sequence[EncodedSentence],
     calibration: Calibration,
 ) -> dict[str, Any]:
     """Export, compare, and return the differences found."""
-    encoded = encoder.encode(list(sentences))
     to_onnx(network, path, encoder)
-    engine = TorchEngine(network)
-    reference = run_sorted(engine, encoded, encoder.pad_id, 8)
-    exact = _difference(engine, OnnxEngine(path), encoded, encoder.pad_id)
+    reference = run_sorted(TorchEngine(network), encoded, encoder.pad_id, 8)
+    exported = run_sorted(OnnxEngine(path), encoded, encoder.pad_id, 8)
+    exact = max(_largest(reference.stance, exported.stance), _largest(reference.signals, exported.signals))
     if exact > TOLERANCE:
         raise ExportError(f"the ONNX file differs from the network by {exact:.2g} in a logit")
     parity: dict[str, Any] = {
@@ -173,12 +202,19 @@ def _write_weights(
         store_as_int8(path)
         stored = run_sorted(OnnxEngine(path), encoded, encoder.pad_id, 8)
         before, after = probabilities(reference, calibration), probabilities(stored, calibration)
-        parity["int8_largest_probability_difference"] = max(
-            float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True)
-        )
+        moved = max(_largest(before[0], after[0]), _largest(before[1], after[1]))
+        if moved > INT8_TOLERANCE:
+            raise ExportError(
+                f"storing the weights as int8 moves a probability by {moved:.2f}: use weights fp32"
+            )
+        parity["int8_largest_probability_difference"] = moved
         parity["int8_stance_changes"] = int((before[0].argmax(axis=1) != after[0].argmax(axis=1)).sum())
     logger.info("export compared on %d sentences: %s", len(encoded), parity)
     return parity
+
+
+def _largest(a: NDArray[Any], b: NDArray[Any]) -> float:
+    return float(np.abs(a - b).max())
 
 
 def to_onnx(network: Network, path: Path, encoder: SentenceEncoder) -> None:
@@ -285,11 +321,6 @@ def _summed_axes(graph: onnx.GraphProto) -> dict[str, int]:
     return axes
 
 
-def _difference(ours: Engine, theirs: Engine, encoded: Sequence[EncodedSentence], pad_id: int) -> float:
-    a, b = (run_sorted(engine, encoded, pad_id, 8) for engine in (ours, theirs))
-    return max(float(np.abs(a.stance - b.stance).max()), float(np.abs(a.signals - b.signals).max()))
-
-
 def _replace(work: Path, out: Path) -> None:
     """Put a finished folder in place of an earlier one."""
     out.mkdir(parents=True, exist_ok=True)
@@ -300,11 +331,24 @@ def _replace(work: Path, out: Path) -> None:
         shutil.copyfile(new, out / new.name)
 
 
-def main(checkpoint: Path, out: Path, name: str = "brinkline", weights: str = "int8") -> None:
-    """Write a model folder from a training checkpoint."""
-    if weights not in ("int8", "fp32"):
-        raise ValueError(f"weights must be int8 or fp32, got {weights!r}")
-    export(checkpoint, out, origin=Origin(name=name), weights="int8" if weights == "int8" else "fp32")
+def main(
+    checkpoint: Path,
+    out: Path,
+    name: str | None = None,
+    version: str | None = None,
+    weights: Weights = "int8",
+) -> None:
+    """Write a model folder from a training checkpoint.
+
+    :param checkpoint: a training checkpoint.
+    :param out: the model folder to write.
+    :param name: name that the model gives of itself; by default that of the training run.
+    :param version: likewise.
+    :param weights: how the file stores the weights.
+    """
+    known = Origin.read(checkpoint)
+    origin = replace(known, name=name or known.name, version=version or known.version)
+    export(checkpoint, out, origin=origin, weights=weights)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Annotated, Any
 import typer
 from transformers import TrainerState, set_seed
 
+import brinkline.data
 from brinkline.data.corpus import Split, content_sha256, leave_out, split_documents, to_dataset_dict
 from brinkline.data.schema import Document, read_labelled, sentences_of
 from brinkline.model.encoding import SentenceEncoder
@@ -43,6 +44,7 @@ from brinkline.train.runs import (
     make_folder,
     read_result,
     stopped_early,
+    wait_for_everyone,
     write_result,
 )
 from brinkline.train.scoring import network_logits
@@ -54,6 +56,8 @@ from brinkline.train.trainer import StanceSignalTrainer, build_trainer
 logger = logging.getLogger("brinkline.train.finetune")
 
 TEST_SPLIT = "test split"
+OWN = Path(brinkline.data.__file__).parent.resolve()
+"""The project's own corpus stands here."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,16 @@ def run(
     """
     if not is_main_process():
         data = load_data(settings, limit)
+        wait_for_everyone(settings)
         for seed in settings.seeds:
             train_seed(settings, data, seed)
         return settings.run_folder
-    check_folder(settings, resume, overwrite)
+    check_folder(settings, limit, resume, overwrite)
     data = load_data(settings, limit)
-    make_folder(settings, resume)
+    make_folder(settings, limit, resume)
+    data.split.write(settings.run_folder / "split.json")
+    wait_for_everyone(settings)
     with log_to_file(settings.run_folder):
-        data.split.write(settings.run_folder / "split.json")
         results = [train_seed(settings, data, seed) for seed in settings.seeds]
         best = max(results, key=lambda result: result.dev_mean_f1)
         _finish(settings, data, best, summarise_seeds(results))
@@ -126,7 +132,7 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
     checkpoints = folder / "checkpoints"
     limits = {"max_tokens": settings.max_tokens, "context": settings.context}
     set_seed(seed)
-    module, tokenizer, _ = load_base(settings.base_model)
+    module, tokenizer, base_hash = load_base(settings.base_model)
     _check_length(module, settings.max_tokens)
     columns = to_dataset_dict(data.split, settings.context)
     trainer = build_trainer(
@@ -144,6 +150,13 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
     best = best_checkpoint(checkpoints, state.best_model_checkpoint)
     if not is_main_process():
         return SeedResult(seed, best, 0.0, {})
+    Origin(
+        settings.model_name,
+        settings.model_version,
+        {"name": _base_name(settings.base_model), "sha256": base_hash},
+        describe_training(data.split.train),
+        {**json.loads(settings.model_dump_json()), "seed": seed},
+    ).write(best)
     result = _measure_seed(seed, best, state.best_metric, data)
     write_result(folder, result)
     return result
@@ -191,17 +204,13 @@ def _measure_seed(seed: int, checkpoint: Path, mean_f1: float | None, data: Data
 def _finish(settings: Settings, data: Data, best: SeedResult, seeds: dict[str, Any]) -> None:
     """Export the best seed, write the reports, and put the figures into the model folder."""
     folder = settings.run_folder
-    _, _, base_hash = load_base(settings.base_model)
-    origin = Origin(
-        settings.model_name,
-        settings.model_version,
-        {"name": _base_name(settings.base_model), "sha256": base_hash},
-        describe_training(data.split.train),
-        {**json.loads(settings.model_dump_json()), "seed": best.seed},
-    )
-    probes = [sentence.text for sentence in sentences_of(data.split.dev)]
+    dev = sentences_of(data.split.dev)
     classifier = export(
-        best.checkpoint, folder / "model", origin=origin, weights=settings.weights, sentences=probes
+        best.checkpoint,
+        folder / "model",
+        weights=settings.weights,
+        sentences=[sentence.text for sentence in dev],
+        previous=[sentence.context(settings.context) for sentence in dev],
     )
     rivals = None
     if settings.baselines:
@@ -224,10 +233,11 @@ def describe_training(documents: Sequence[Document]) -> list[dict[str, Any]]:
     for source in dict.fromkeys(document.source for document in documents):
         members = [document for document in documents if document.source == source]
         licences = sorted({s.licence for s in sentences_of(members) if s.licence})
+        own = all(Path(document.file).resolve().is_relative_to(OWN) for document in members)
         rows.append(
             {
                 "source": source,
-                "licence": ", ".join(licences) or "own",
+                "licence": ", ".join(licences) or ("Apache-2.0 (this project)" if own else "not stated"),
                 "documents": len(members),
                 "sentences": len(sentences_of(members)),
                 "sha256": content_sha256(members),

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from brinkline.data.corpus import describe_files
-from brinkline.train.settings import Settings, SettingsError
+from brinkline.train.settings import Settings, SettingsError, training_arguments
 
 SETTINGS = "settings.yaml"
 LOG = "log.txt"
 RESULT = "result.json"
+STATE = "trainer_state.json"
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,16 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def check_folder(settings: Settings, resume: bool, overwrite: bool) -> None:
-    """Refuse a run that would spoil an earlier one.
+def wait_for_everyone(settings: Settings) -> None:
+    """Under torchrun, wait until every process is here: none may look into the run folder before it is made."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        arguments = training_arguments(settings.trainer, settings.run_folder, seed=0)
+        assert arguments.device is not None  # asking for the device joins the processes
+        arguments.distributed_state.wait_for_everyone()
+
+
+def check_folder(settings: Settings, limit: int | None, resume: bool, overwrite: bool) -> None:
+    """Refuse a run that would spoil an earlier one, or something that is no run.
 
     :raises SettingsError: where the folder exists and neither ``resume`` nor ``overwrite`` is asked for, or where the
         run to be resumed was made with other settings or other data.
@@ -49,10 +59,12 @@ def check_folder(settings: Settings, resume: bool, overwrite: bool) -> None:
     folder = settings.run_folder
     path = folder / SETTINGS
     if resume and path.is_file():
-        before, now = yaml.safe_load(path.read_text(encoding="utf-8")), _describe(settings)
+        before, now = yaml.safe_load(path.read_text(encoding="utf-8")), _describe(settings, limit)
         old, new = before["settings"], now["settings"]
         changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         problems = [f"{key}: differs from the run to be resumed ({path})" for key in changed]
+        if before.get("limit") != limit:
+            problems.append(f"limit: {limit}, but {before.get('limit')} in the run to be resumed ({path})")
         if not problems and before["files"] != now["files"]:
             names = [item["file"] for item in now["files"] if item not in before["files"]]
             problems = [
@@ -60,12 +72,14 @@ def check_folder(settings: Settings, resume: bool, overwrite: bool) -> None:
             ]
         if problems:
             raise SettingsError(problems)
-    elif not overwrite and folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(folder.iterdir()) and not path.is_file():
+        raise SettingsError([f"{folder} exists and is no run folder; nothing was touched"])
+    elif not overwrite and path.is_file():
         choices = "--resume goes on with it, --overwrite starts anew, name=… makes another"
         raise SettingsError([f"{folder} exists already: {choices}"])
 
 
-def make_folder(settings: Settings, resume: bool) -> None:
+def make_folder(settings: Settings, limit: int | None, resume: bool) -> None:
     """Make the folder and write the resolved settings; without ``resume`` an earlier run is deleted."""
     folder = settings.run_folder
     if resume and (folder / SETTINGS).is_file():
@@ -73,12 +87,14 @@ def make_folder(settings: Settings, resume: bool) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    (folder / SETTINGS).write_text(yaml.safe_dump(_describe(settings), sort_keys=False), encoding="utf-8")
+    (folder / SETTINGS).write_text(
+        yaml.safe_dump(_describe(settings, limit), sort_keys=False), encoding="utf-8"
+    )
 
 
 @contextmanager
 def log_to_file(folder: Path) -> Iterator[None]:
-    """Append the package's log to the run's ``log.txt``."""
+    """Append the package's log, and the traceback of an error, to the run's ``log.txt``."""
     handler = logging.FileHandler(folder / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("brinkline")
@@ -87,6 +103,10 @@ def log_to_file(folder: Path) -> Iterator[None]:
     logger.setLevel(logging.INFO)
     try:
         yield
+    except Exception:
+        if handler.stream is not None:
+            handler.stream.write(traceback.format_exc())
+        raise
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
@@ -114,14 +134,20 @@ def write_result(folder: Path, result: SeedResult) -> None:
 
 
 def last_checkpoint(checkpoints: Path) -> Path | None:
-    """Return the newest checkpoint of a training, None where there is none."""
-    found = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    return Path(found) if found else None
+    """Return the newest whole checkpoint of a training, None where there is none.
+
+    The trainer writes its state last: a checkpoint without one was cut off by a kill, and is deleted.
+    """
+    while checkpoints.is_dir() and (found := get_last_checkpoint(str(checkpoints))):
+        if (Path(found) / STATE).is_file():
+            return Path(found)
+        shutil.rmtree(found)
+    return None
 
 
 def stopped_early(checkpoint: Path, patience: int) -> bool:
     """Return True if training had come to its early end when this checkpoint was saved."""
-    path = checkpoint / "trainer_state.json"
+    path = checkpoint / STATE
     if not path.is_file():
         return False
     callbacks: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("stateful_callbacks", {})
@@ -136,12 +162,13 @@ def best_checkpoint(checkpoints: Path, best: str | None) -> Path:
     :param best: the one that the trainer names.
     :raises SettingsError: where none was saved.
     """
-    found = Path(best) if best else last_checkpoint(checkpoints)
+    # By its name: the run folder may have been moved since.
+    found = checkpoints / Path(best).name if best else last_checkpoint(checkpoints)
     if found is None:
         raise SettingsError(["trainer.save_strategy: no checkpoint was saved, so there is nothing to export"])
     return found
 
 
-def _describe(settings: Settings) -> dict[str, Any]:
+def _describe(settings: Settings, limit: int | None) -> dict[str, Any]:
     files = describe_files([*settings.data.files, *settings.data.train_only, *settings.data.evaluate])
-    return {"settings": json.loads(settings.model_dump_json()), "files": files}
+    return {"settings": json.loads(settings.model_dump_json()), "limit": limit, "files": files}

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from brinkline.model.errors import BrinklineError
+
 
 def log_to_terminal() -> None:
     """Send the package's log to standard error, and keep other libraries' progress bars and chatter away."""
@@ -23,7 +25,7 @@ def log_to_terminal() -> None:
 
 
 def run_script(function: Callable[..., Any]) -> None:
-    """Run a function as a command line; what the user can mend ends in one message and exit code 2.
+    """Run a function as a command line; what the user can mend ends in one message and its exit code.
 
     :param function: its parameters become arguments and options, as typer reads them.
     """
@@ -34,7 +36,6 @@ def run_script(function: Callable[..., Any]) -> None:
     log_to_terminal()
     try:
         app()
-    except (ValueError, OSError, ImportError) as error:
-        logging.getLogger("brinkline").debug("ended by", exc_info=True)
+    except (BrinklineError, OSError, ImportError) as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+        sys.exit(error.exit_code if isinstance(error, BrinklineError) else 2)

@@ -22,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from brinkline.model.errors import BrinklineError
+
 if typing.TYPE_CHECKING:
     from transformers import TrainingArguments
 
@@ -47,7 +49,7 @@ _LINKED = ("eval_strategy", "eval_steps", "save_strategy", "save_steps", "loggin
 # Fields of TrainingArguments that are right or wrong only together.
 
 
-class SettingsError(ValueError):
+class SettingsError(BrinklineError, ValueError):
     """Settings are wrong; ``problems`` holds one line for each thing that is."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -281,6 +281,13 @@ def test_bad_rows_are_named_and_the_others_are_read(write: Write) -> None:
     ]
 
 
+def test_a_row_over_several_lines_is_named_by_its_first(write: Write) -> None:
+    path = write("a.csv", 'text,n\n"One.\nTwo.\nThree.",1\n"Four.\nFive."\n')
+    first, bad = read(path)
+    assert (first.id if isinstance(first, Article) else None) == "a.csv:2"
+    assert str(bad) == f"{path}:5: has 1 field, the header has 2"
+
+
 COLUMNS = "has no column 'text': the columns in its header row are"
 BAD_TABLES = [
     ("id,text\n\n", "has a header row and nothing below it"),
@@ -338,9 +345,11 @@ def test_standard_input_is_told_by_its_beginning(monkeypatch: pytest.MonkeyPatch
         Article("-:5", "The envoy left.", {}),
     ]
     assert str(piped(f"{LINE}nope\n")[1]) == "-:2: not JSON: Expecting value at column 1"
-    plain = ['{"body": "One."}\n', "\n{curly} talk\n", "[1]\nOne.\r\n", "a,text\n1,2\n", "<p>One.</p>"]
+    plain = ["\n{curly} talk\n", "[1]\nOne.\r\n", "a,text\n1,2\n", "<p>One.</p>"]
     assert [piped(content) for content in plain] == [[Article("-", content, {})] for content in plain]
-    assert piped(plain[0], text_field="body") == [Article("-:1", "One.", {})]
+    other = '{"body": "One."}\n'
+    assert piped(other, text_field="body") == [Article("-:1", "One.", {})]
+    assert str(piped(other)[0]) == "-:1: has no field 'text': its fields are 'body'"
     for start in ("", " \n", '<?xml version="1.0"?>\n', "\ufeff"):
         page = start + PAGE.replace("DOCTYPE", "docType")
         assert piped(page) == [Article("-", PAGE_TEXT, {"title": "The ridge is quiet"})]

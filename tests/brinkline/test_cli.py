@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -169,7 +170,8 @@ def test_wrong_usage_exits_with_2(
         words += ["--model", str(model_folder)]
     code, out, err = run(*words)
     assert code == 2, err
-    assert message in err
+    # typer draws a box around its messages, with line breaks where the box ends.
+    assert message in " ".join(err.replace("│", " ").split())
     assert "Traceback" not in err + out
 
 
@@ -227,6 +229,40 @@ def test_a_reader_that_goes_away_is_no_error(model_folder: Path, tmp_path: Path)
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert json.loads(done.stdout)["text"] == "They met."
     assert done.stderr == ""
+
+
+def test_a_folder_as_target_is_refused_before_anything_is_scored(article: Path, tmp_path: Path) -> None:
+    code, out, err = run("predict", article, "--out", tmp_path, "--model", "nowhere")
+    assert (code, out) == (2, "")
+    assert f"{tmp_path} is a folder" in err
+
+
+def test_an_earlier_result_stays_when_nothing_could_be_read(model_folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "scores.jsonl"
+    target.write_text("precious\n")
+    code, _, _ = run("predict", tmp_path / "typo.txt", "--model", model_folder, "--out", target)
+    assert code == 1
+    assert target.read_text() == "precious\n"
+
+
+def test_a_link_as_target_stays_a_link(article: Path, model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "real.jsonl")
+    code, _, _ = run("predict", article, "--model", model_folder, "--out", tmp_path / "link.jsonl")
+    assert code == 0
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert len((tmp_path / "real.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_pipe_carries_utf_8_whatever_the_system_s_encoding(model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "greek.txt").write_text("Οι υπουργοί met.", encoding="utf-8")
+    for form in ("jsonl", "csv", "html", "table"):
+        command = [sys.executable, "-m", "brinkline", "predict", "greek.txt", "--format", form]
+        environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+        done = subprocess.run(
+            [*command, "--model", str(model_folder)], capture_output=True, cwd=tmp_path, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        assert form == "table" or "Οι υπουργοί" in done.stdout.decode("utf-8")
 
 
 def test_terminal_controls_in_an_article_do_not_reach_the_terminal(

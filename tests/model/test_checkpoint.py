@@ -93,6 +93,12 @@ def test_changed_file(folder: Path, name: str) -> None:
         brinkline.load(folder)
 
 
+def test_a_note_in_the_model_card_does_no_harm(folder: Path) -> None:
+    with (folder / "README.md").open("a") as file:
+        file.write("Mind the gap.\n")
+    assert brinkline.load(folder).name == "tiny 0.1.0"
+
+
 def test_missing_file(folder: Path) -> None:
     (folder / "model.onnx").unlink()
     with pytest.raises(ModelFolderError, match=r"model\.onnx is missing"):

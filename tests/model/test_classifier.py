@@ -102,9 +102,24 @@ def test_predict_many_streams(classifier: Classifier) -> None:
             yield ARTICLE
 
     stream = classifier.predict_many(endless())
-    for _ in range(3):
+    next(stream)
+    assert taken <= 16, "the first results come at once"
+    for _ in range(300):
         next(stream)
-    assert taken < 2000
+    assert taken < 300 + 1024
+
+
+def test_what_was_read_before_a_bad_article_is_scored(classifier: Classifier) -> None:
+    stream = classifier.predict_many(["They met.", "Rain.", None])  # type: ignore[list-item]
+    assert [len(next(stream).sentences), len(next(stream).sentences)] == [1, 1]
+    with pytest.raises(TypeError, match="article 2 must be a str"):
+        next(stream)
+
+
+def test_sentences_and_thresholds_of_other_kinds(classifier: Classifier) -> None:
+    texts = ["They met.", "Rain."]
+    scores = classifier.predict_sentences((text for text in texts), thresholds={"threat": np.float32(0.0)})
+    assert [(score.text, "threat" in score.signals) for score in scores] == [(text, True) for text in texts]
 
 
 def test_ids_are_carried_along(classifier: Classifier) -> None:
@@ -143,7 +158,10 @@ def test_thresholds(classifier: Classifier) -> None:
         (lambda c: c.predict(None), TypeError, "got NoneType"),
         (lambda c: c.predict_many("They met."), TypeError, "for one use predict"),
         (lambda c: list(c.predict_many(["a", 3.5])), TypeError, "article 1 must be a str, got float"),
+        (lambda c: c.predict_many(pd.DataFrame({"text": ["a"]})), TypeError, "use predict_frame"),
+        (lambda c: c.predict_many({"text": "a"}), TypeError, "got dict"),
         (lambda c: c.predict_sentences("They met."), TypeError, "got one str"),
+        (lambda c: c.predict_sentences(["a"], previous="b"), TypeError, "got one str"),
         (lambda c: c.predict_sentences(["a", None]), TypeError, "sentence 1 must be a str"),
         (lambda c: c.predict_sentences(["a"], previous=[]), ValueError, "1 sentences, but 0"),
         (lambda c: c.predict("a", thresholds={"menace": 0.5}), ValueError, "unknown signal 'menace'"),

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,5 +58,11 @@ def test_nothing_in_nothing_out(model_folder: Path) -> None:
     assert found.signals.shape == (0, 3)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity mask")
 def test_threads_follow_the_affinity_mask() -> None:
-    assert available_processors() >= 1
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert available_processors() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -12,7 +12,7 @@ import brinkline
 from brinkline.model.checkpoint import Calibration
 from brinkline.train import calibrate
 from brinkline.train import export as export_module
-from brinkline.train.export import ExportError, export, quantise
+from brinkline.train.export import ExportError, Origin, export, quantise
 
 
 def test_checkpoint_without_calibration_is_exported_and_says_so(
@@ -55,6 +55,31 @@ def test_an_export_that_differs_is_refused(
     with pytest.raises(ExportError, match="differs from the network"):
         export(checkpoint, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_int8_would_spoil_are_refused(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "INT8_TOLERANCE", 0.0)
+    with pytest.raises(ExportError, match="use weights fp32"):
+        export(checkpoint, tmp_path / "out")
+    export(checkpoint, tmp_path / "out", weights="fp32")
+
+
+def test_a_checkpoint_says_where_it_comes_from(checkpoint: Path, tmp_path: Path) -> None:
+    origin = Origin(
+        "mine", "2.0", {"name": "base", "sha256": "0"}, [{"source": "x", "sha256": "1"}], {"seed": 3}
+    )
+    origin.write(checkpoint)
+    try:
+        assert Origin.read(checkpoint) == origin
+        export_module.main(checkpoint, tmp_path / "out", version="2.1")
+        manifest = brinkline.load(tmp_path / "out").manifest
+    finally:
+        (checkpoint / export_module.ORIGIN).unlink()
+    assert (manifest.name, manifest.version) == ("mine", "2.1")
+    assert manifest.base_model == {"name": "base", "sha256": "0"}
+    assert manifest.settings == {"seed": 3}
 
 
 def test_an_earlier_model_folder_is_replaced(checkpoint: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import brinkline
 from brinkline.model.labels import SIGNALS
 from brinkline.train import finetune
-from brinkline.train.runs import make_folder, stopped_early
+from brinkline.train.runs import last_checkpoint, make_folder, stopped_early
 from brinkline.train.settings import Settings, SettingsError, check_settings
 from brinkline.train.trainer import ClassWeights
 
@@ -136,15 +136,38 @@ def test_the_same_settings_give_the_same_weights_and_another_seed_others(values:
 
 def test_an_existing_run_is_not_overwritten_by_accident(values: dict[str, Any]) -> None:
     settings = check_settings(values)
-    settings.run_folder.mkdir(parents=True)
+    make_folder(settings, None, resume=False)
     (settings.run_folder / "notes.txt").write_text("precious")
     with pytest.raises(SettingsError, match="--resume goes on with it"):
         finetune.run(settings)
     assert (settings.run_folder / "notes.txt").is_file()
 
 
+def test_a_folder_that_is_no_run_is_never_overwritten(values: dict[str, Any]) -> None:
+    settings = check_settings(values)
+    settings.run_folder.mkdir(parents=True)
+    (settings.run_folder / "thesis.docx").write_text("years of work")
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(SettingsError, match="is no run folder; nothing was touched"):
+            finetune.run(settings, **options)
+    assert (settings.run_folder / "thesis.docx").is_file()
+
+
+def test_a_checkpoint_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
+    for step, files in ((6, ["model.safetensors", "trainer_state.json"]), (12, ["model.safetensors"])):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        for name in files:
+            (folder / name).write_text("{}")
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-6"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-6"]
+    assert last_checkpoint(tmp_path / "nowhere") is None
+
+
 def test_resuming_with_other_settings_is_refused(values: dict[str, Any]) -> None:
-    make_folder(check_settings(values), resume=False)
+    make_folder(check_settings(values), None, resume=False)
+    with pytest.raises(SettingsError, match="limit: 50, but None"):
+        finetune.run(check_settings(values), resume=True, limit=50)
     values["dropout"] = 0.3
     with pytest.raises(SettingsError, match="dropout: differs"):
         finetune.run(check_settings(values), resume=True)
@@ -156,7 +179,7 @@ def test_resuming_with_other_data_is_refused(
     copy = tmp_path / "copy.jsonl"
     copy.write_text(labelled_file.read_text())
     values["data"]["files"] = [str(copy)]
-    make_folder(check_settings(values), resume=False)
+    make_folder(check_settings(values), None, resume=False)
     with copy.open("a") as file:
         file.write('{"text": "They met.", "stance": "conciliatory", "signals": []}\n')
     with pytest.raises(SettingsError, match=r"copy\.jsonl: has changed since the run began"):
@@ -213,6 +236,20 @@ def test_class_weights_are_those_of_scikit_learn() -> None:
     assert weights.signals.tolist() == pytest.approx([5.0, 1.0, 5.0])
 
 
+def test_a_base_model_in_a_folder_needs_no_network(tiny_base: Path) -> None:
+    code = (
+        "import socket, sys\n"
+        "def refuse(*args, **kwargs): raise SystemExit('the network was called')\n"
+        "socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse\n"
+        "from brinkline.model.network import load_base\n"
+        "print(len(load_base(sys.argv[1])[2]))\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    command = [sys.executable, "-c", code, str(tiny_base)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "64", done.stderr
+
+
 def test_script_and_fast_dev_run(values: dict[str, Any], tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(values))
@@ -241,15 +278,14 @@ def test_script_ends_wrong_settings_with_one_message(tmp_path: Path) -> None:
 
 def test_torchrun_on_two_processes(values: dict[str, Any], tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    values["trainer"]["ddp_backend"] = "gloo"
     config.write_text(yaml.safe_dump(values))
     script = str(ROOT / "train" / "finetune.py")
     command = [
         sys.executable,
         "-m",
         "torch.distributed.run",
+        "--standalone",
         "--nproc_per_node=2",
-        "--master_port=29611",
         script,
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -271,7 +307,7 @@ def test_a_tracking_tool_that_is_not_installed_is_named_before_anything_is_loade
 
 def test_settings_are_written_in_full(values: dict[str, Any]) -> None:
     settings: Settings = check_settings(values)
-    make_folder(settings, resume=False)
+    make_folder(settings, None, resume=False)
     saved = yaml.safe_load((settings.run_folder / "settings.yaml").read_text())
     assert saved["settings"]["patience"] == 3
     assert saved["settings"]["trainer"]["optim"] == "adamw_torch_fused"
