@@ -1,7 +1,7 @@
 """What the model has to beat: a keyword list, TF-IDF and the frozen encoder, each with logistic regression.
 
 The learned baselines see the same training part as the model, and their thresholds are fitted on the same
-development part by the same routine.
+development part, by search, since their probabilities are not calibrated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fine-tune, calibrate, evaluate, export: from labelled data to a model folder.
 
     python train/finetune.py configs/default.yaml
-    python train/finetune.py configs/default.yaml trainer.num_train_epochs=3 seeds=[0,1,2]
+    python train/finetune.py configs/default.yaml trainer.num_train_epochs=3 'seeds=[0,1,2]'
     python train/finetune.py configs/default.yaml --resume            # after a kill
     python train/finetune.py configs/default.yaml --fast-dev-run      # two steps through every stage
     torchrun --nproc_per_node=2 train/finetune.py configs/default.yaml

@@ -15,7 +15,15 @@ from brinkline.model.classifier import probabilities
 from brinkline.model.engine import Logits
 from brinkline.model.labels import SIGNALS
 from brinkline.train import calibrate
-from brinkline.train.calibrate import FEWEST, fit, fit_temperature, fit_thresholds, read, write
+from brinkline.train.calibrate import (
+    FEWEST,
+    fit,
+    fit_temperature,
+    fit_thresholds,
+    read,
+    thresholds_of_calibrated,
+    write,
+)
 from brinkline.train.metrics import Truth, calibration_figures
 
 N = 6000
@@ -224,3 +232,28 @@ def test_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "calibration.json").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"calibration\.json: not JSON"):
         read(tmp_path)
+
+
+def test_half_of_the_best_f1_is_the_best_threshold_of_calibrated_probabilities() -> None:
+    generator = np.random.default_rng(5)
+    probability = generator.beta(0.4, 2.5, size=(20_000, 3))
+    yes = (generator.random((20_000, 3)) < probability).astype(np.int64)
+    found = thresholds_of_calibrated(probability, yes)
+    for i, name in enumerate(SIGNALS):
+
+        def f1_at(threshold: float, i: int = i) -> float:
+            given = probability[:, i] >= threshold
+            return float(2 * (given * yes[:, i]).sum() / (given.sum() + yes[:, i].sum()))
+
+        best = max(f1_at(t) for t in np.linspace(0.05, 0.95, 181))
+        assert found[name] == pytest.approx(best / 2, abs=0.01)
+        assert f1_at(found[name]) > best - 0.005
+        assert f1_at(0.5) < best - 0.01, "one half would have been worse"
+
+
+def test_thresholds_of_calibrated_probabilities_need_enough_positives() -> None:
+    yes = np.zeros((100, 3), dtype=np.int64)
+    yes[: FEWEST - 1] = 1
+    assert thresholds_of_calibrated(np.random.default_rng(0).random((100, 3)), yes) == dict.fromkeys(
+        SIGNALS, 0.5
+    )
