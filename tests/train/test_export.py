@@ -67,9 +67,8 @@ def test_weights_that_int8_would_spoil_are_refused(
 
 
 def test_a_checkpoint_says_where_it_comes_from(checkpoint: Path, tmp_path: Path) -> None:
-    origin = Origin(
-        "mine", "2.0", {"name": "base", "sha256": "0"}, [{"source": "x", "sha256": "1"}], {"seed": 3}
-    )
+    row = {"source": "x", "licence": "own", "documents": 1, "sentences": 2, "sha256": "1" * 64}
+    origin = Origin("mine", "2.0", {"name": "base", "sha256": "0"}, [row], {"seed": 3})
     origin.write(checkpoint)
     try:
         assert Origin.read(checkpoint) == origin
