@@ -130,10 +130,10 @@ def train(
     with _usage_errors():
         from brinkline.train.scripts import log_to_terminal
 
-        log_to_terminal()
-        from brinkline.train.finetune import main as finetune
+        with log_to_terminal():
+            from brinkline.train.finetune import main as finetune
 
-        finetune(config, overrides, resume, overwrite, fast_dev_run, limit)
+            finetune(config, overrides, resume, overwrite, fast_dev_run, limit)
 
 
 @app.command()
@@ -150,11 +150,11 @@ def evaluate(
     with _usage_errors():
         from brinkline.train.scripts import log_to_terminal
 
-        log_to_terminal()
-        from brinkline.train.evaluate import main as measure
-        from brinkline.train.report import headline_table
+        with log_to_terminal():
+            from brinkline.train.evaluate import main as measure
+            from brinkline.train.report import headline_table
 
-        evaluation = measure(model, data, out, train_data)
+            evaluation = measure(model, data, out, train_data)
         typer.echo(headline_table(evaluation.metrics))
         typer.echo(f"\nThe full report is in {out}/report.md")
 
@@ -173,10 +173,10 @@ def export(
     with _usage_errors():
         from brinkline.train.scripts import log_to_terminal
 
-        log_to_terminal()
-        from brinkline.train.export import main as convert
+        with log_to_terminal():
+            from brinkline.train.export import main as convert
 
-        convert(checkpoint, out, name, version, weights.value)
+            convert(checkpoint, out, name, version, weights.value)
         typer.echo(f"{out} is a model folder: brinkline.load({str(out)!r})")
 
 

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from brinkline.model.errors import BrinklineError
 
 
-def log_to_terminal() -> None:
+@contextmanager
+def log_to_terminal() -> Iterator[None]:
     """Send the package's log to standard error, and keep other libraries' progress bars and chatter away."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("brinkline")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
     import datasets
     import transformers
 
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("brinkline")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def run_script(function: Callable[..., Any]) -> None:
@@ -33,9 +41,9 @@ def run_script(function: Callable[..., Any]) -> None:
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(function)
-    log_to_terminal()
     try:
-        app()
+        with log_to_terminal():
+            app()
     except (BrinklineError, OSError, ImportError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code if isinstance(error, BrinklineError) else 2)
