@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,12 +46,17 @@ def run_sorted(engine: Engine, sentences: Sequence[EncodedSentence], pad_id: int
     """
     stance = np.empty((len(sentences), len(STANCES)), dtype=np.float32)
     signals = np.empty((len(sentences), len(SIGNALS)), dtype=np.float32)
-    order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
+    for rows in batches_of_like_length(sentences, batch_size):
         result = engine.run(collate([sentences[i] for i in rows], pad_id))
         stance[rows], signals[rows] = result.stance, result.signals
     return Logits(stance, signals)
+
+
+def batches_of_like_length(sentences: Sequence[EncodedSentence], batch_size: int) -> Iterator[list[int]]:
+    """Yield the row numbers of batches, shortest sentences first; every row is in one batch."""
+    order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
 
 
 class OnnxEngine:

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from brinkline.data.schema import Document, sentences_of
 from brinkline.model.encoding import SentenceEncoder, collate
+from brinkline.model.engine import batches_of_like_length
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.train.calibrate import fit_thresholds
 from brinkline.train.keywords import classify_all
@@ -98,10 +99,8 @@ def sentence_vectors(documents: Sequence[Document], base_model: str, max_tokens:
     encoder = SentenceEncoder(tokenizer, max_tokens)
     engine = TorchEngine(Network(module))
     encoded = encoder.encode([sentence.text for sentence in sentences_of(documents)])
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
     vectors: dict[int, FloatArray] = {}
-    for start in range(0, len(order), 32):
-        rows = order[start : start + 32]
+    for rows in batches_of_like_length(encoded, 32):
         batch = engine.embed(collate([encoded[i] for i in rows], encoder.pad_id))
         vectors |= dict(zip(rows, batch.astype(np.float64), strict=True))
     return np.stack([vectors[i] for i in range(len(encoded))])

@@ -17,6 +17,7 @@ import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from brinkline.data.corpus import describe_files
+from brinkline.train.scripts import log_to
 from brinkline.train.settings import Settings, SettingsError, training_arguments
 
 SETTINGS = "settings.yaml"
@@ -96,20 +97,14 @@ def make_folder(settings: Settings, limit: int | None, resume: bool) -> None:
 def log_to_file(folder: Path) -> Iterator[None]:
     """Append the package's log, and the traceback of an error, to the run's ``log.txt``."""
     handler = logging.FileHandler(folder / LOG, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger = logging.getLogger("brinkline")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
     try:
-        yield
+        with log_to(handler, "%(asctime)s %(message)s"):
+            yield
     except Exception:
         if handler.stream is not None:
             handler.stream.write(traceback.format_exc())
         raise
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
         handler.close()
 
 

@@ -19,8 +19,18 @@ def log_to_terminal() -> Iterator[None]:
 
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    with log_to(logging.StreamHandler(sys.stderr), "%(message)s"):
+        yield
+
+
+@contextmanager
+def log_to(handler: logging.Handler, form: str) -> Iterator[None]:
+    """Send the package's log to a handler for a while.
+
+    :param handler: where to; it stays open.
+    :param form: how a line looks, as :class:`logging.Formatter` reads it.
+    """
+    handler.setFormatter(logging.Formatter(form))
     logger = logging.getLogger("brinkline")
     level = logger.level
     logger.addHandler(handler)
