@@ -183,11 +183,16 @@ def export(
 @data_app.command("check")
 def data_check(
     paths: Annotated[list[Path], typer.Argument(help="Labelled .jsonl files or folders.")],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option("--against", help="Evaluation data that must not be trained on; repeatable."),
+    ] = None,
 ) -> None:
     """Look over labelled data before training on them; exit code 1 if anything in them is an error."""
     from brinkline.data.check import check
 
-    _, findings = check(paths)
+    with _usage_errors():
+        _, findings = check(paths, against or [])
     colours = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "note": None}
     for finding in findings:
         typer.secho(str(finding), fg=colours[finding.level])

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from brinkline.data.corpus import label_counts, normalised
+from brinkline.data.duplicates import NearDuplicate, near_duplicates
+from brinkline.data.giveaways import giveaways
 from brinkline.data.schema import Document, LabelledDataError, LabelledSentence, read_labelled
 from brinkline.model.labels import SIGNALS, STANCES
 
@@ -34,25 +36,38 @@ class Finding:
         return f"{self.level}: {self.where}: {self.message}"
 
 
-def check(paths: Sequence[str | Path]) -> tuple[list[Document], list[Finding]]:
+def check(
+    paths: Sequence[str | Path], against: Sequence[str | Path] = ()
+) -> tuple[list[Document], list[Finding]]:
     """Read labelled data and list what is wrong or odd about them.
 
-    Errors are what the reader refuses, and sentences that stand there twice, after the same sentence, with
-    different labels. Warnings are sentences that stand in two documents (a split by document does not keep
-    them apart) or twice in one, and rare labels. Notes are counts and odd lengths.
+    Errors are what the reader refuses, sentences that stand there twice, after the same sentence, with different
+    labels, and sentences that stand in ``against`` too. Warnings are sentences that stand, or nearly stand, in two
+    documents (a split by document does not keep them apart) or twice in one, and rare labels. Notes are counts, odd
+    lengths and the words that give a label away.
 
     :param paths: files or folders, as for :func:`brinkline.data.schema.read_labelled`.
+    :param against: evaluation data that must not be trained on.
     :return: the documents (none if they cannot be read) and the findings, errors first.
     """
     try:
         documents = read_labelled(paths)
+        measured = read_labelled(against) if against else []
     except LabelledDataError as error:
         places = [(p.file if p.line is None else f"{p.file}:{p.line}", p) for p in error.problems]
         return [], [
             Finding("error", place, f"{p.field}: {p.message}" if p.field else p.message)
             for place, p in places
         ]
-    findings = [*_repeated(documents), *_rare(documents), *_odd(documents), *_counts(documents)]
+    findings = [
+        *_repeated(documents),
+        *_leaking(documents, measured),
+        *_alike(near_duplicates(documents), "nearly stands in another document too"),
+        *_rare(documents),
+        *_odd(documents),
+        *_counts(documents),
+        *_telling(documents),
+    ]
     return documents, sorted(findings, key=lambda finding: _LOW[finding.level])
 
 
@@ -90,6 +105,24 @@ def _repetition(members: Sequence[tuple[Document, LabelledSentence]]) -> Finding
     return Finding("warning", _place(first), message)
 
 
+def _leaking(documents: Sequence[Document], measured: Sequence[Document]) -> Iterable[Finding]:
+    taken = {normalised(s.text): d for d in measured for s in d.sentences}
+    for document in documents:
+        for sentence in document.sentences:
+            if (other := taken.get(normalised(sentence.text))) is not None:
+                message = f"{_quote(sentence.text)} stands in evaluation data: {_place(other)}"
+                yield Finding("error", _place(document), message)
+    if measured:
+        yield from _alike(near_duplicates(documents, measured), "nearly stands in evaluation data")
+
+
+def _alike(pairs: Iterable[NearDuplicate], says: str) -> Iterable[Finding]:
+    for pair in pairs:
+        (document, sentence), (other, _) = pair.first, pair.second
+        message = f"{_quote(sentence.text)} {says} ({pair.similarity:.0%} alike): {_place(other)}"
+        yield Finding("warning", _place(document), message)
+
+
 def _rare(documents: Iterable[Document]) -> Iterable[Finding]:
     for name, count in label_counts(documents).items():
         if count < FEW:
@@ -119,6 +152,13 @@ def _counts(documents: Sequence[Document]) -> Iterable[Finding]:
     for source, members in sorted(Counter(document.source for document in documents).items()):
         sentences = sum(len(document.sentences) for document in documents if document.source == source)
         yield Finding("note", source, f"{members} documents, {sentences} sentences")
+
+
+def _telling(documents: Sequence[Document]) -> Iterable[Finding]:
+    for label, words in giveaways(documents).items():
+        if words:
+            shown = ", ".join(f"{w.word} ({w.with_label} of {w.sentences})" for w in words)
+            yield Finding("note", label, f"words that give it away: {shown}")
 
 
 def _place(document: Document) -> str:

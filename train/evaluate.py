@@ -21,7 +21,9 @@ from brinkline.model.checkpoint import Calibration
 from brinkline.model.classifier import Classifier, load, probabilities
 from brinkline.model.engine import Logits
 from brinkline.model.labels import SIGNALS, STANCES
+from brinkline.train.breakdown import breakdown, contrast_groups
 from brinkline.train.metrics import Bootstrap, Decisions, Truth, calibration_figures, decide, measure
+from brinkline.train.probe import name_swap
 from brinkline.train.report import write_markdown
 from brinkline.train.scoring import model_logits
 
@@ -47,7 +49,11 @@ class Evaluation:
 
 
 def evaluate(
-    classifier: Classifier, documents: Sequence[Document], name: str, rivals: Rival | None = None
+    classifier: Classifier,
+    documents: Sequence[Document],
+    name: str,
+    rivals: Rival | None = None,
+    swapped: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Measure a model.
 
@@ -55,6 +61,7 @@ def evaluate(
     :param documents: labelled documents that it was not trained on.
     :param name: what to call the data in the report.
     :param rivals: gives the decisions of baselines on the same documents.
+    :param swapped: what the name-swap probe found, for the report.
     :return: figures, mistakes and the arrays behind them.
     """
     truth = Truth.of(documents)
@@ -65,6 +72,9 @@ def evaluate(
         rival: _rival_figures(truth, theirs, decisions, bootstrap)
         for rival, theirs in (rivals(documents) if rivals else {}).items()
     }
+    metrics["breakdown"] = breakdown(documents, truth, decisions)
+    metrics["contrast"] = contrast_groups(documents, truth, decisions)
+    metrics["name_swap"] = swapped
     metrics |= {"data": {"name": name, "sha256": content_sha256(documents)}, "model": classifier.name}
     return Evaluation(name, metrics, find_mistakes(documents, truth, decisions), truth, decisions)
 
@@ -166,7 +176,8 @@ def main(
     if train:
         split = split_documents(leave_out(read_labelled(train), documents)[0], dev=0.1, test=0)
         rivals = Baselines(split.train, split.dev, "packaged", classifier.manifest.max_tokens).decide
-    evaluation = evaluate(classifier, documents, ", ".join(path.name for path in data), rivals)
+    name = ", ".join(path.name for path in data)
+    evaluation = evaluate(classifier, documents, name, rivals, name_swap(classifier))
     write_report(out, evaluation)
     return evaluation
 

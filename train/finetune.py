@@ -21,19 +21,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
+from datasets import Dataset
 from transformers import TrainerState, set_seed
 
 import brinkline.data
 from brinkline.data.corpus import Split, content_sha256, leave_out, split_documents, to_dataset_dict
+from brinkline.data.detached import read_detached
 from brinkline.data.schema import Document, read_labelled, sentences_of
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network, load_base
-from brinkline.train import calibrate
+from brinkline.train import calibrate, contrastive, distil
+from brinkline.train.arguments import training_arguments
+from brinkline.train.augment import with_other_names
 from brinkline.train.baselines import Baselines
 from brinkline.train.evaluate import Evaluation, evaluate, figures, write_report
 from brinkline.train.export import Origin, add_metrics, export
 from brinkline.train.metrics import Truth
+from brinkline.train.objective import ClassWeights, Objective
+from brinkline.train.probe import name_swap
 from brinkline.train.runs import (
     SeedResult,
     best_checkpoint,
@@ -49,7 +56,7 @@ from brinkline.train.runs import (
 )
 from brinkline.train.scoring import network_logits
 from brinkline.train.scripts import run_script
-from brinkline.train.settings import Settings, SettingsError, load_settings, training_arguments
+from brinkline.train.settings import Settings, SettingsError, load_settings
 from brinkline.train.trainer import StanceSignalTrainer, build_trainer
 
 # Not __name__: as a script this file is __main__, and the log is that of the package.
@@ -109,7 +116,8 @@ def load_data(settings: Settings, limit: int | None = None) -> Data:
     spec = settings.data
     evaluation = {name: read_labelled([path]) for name, path in _names(spec.evaluate).items()}
     measured = [document for documents in evaluation.values() for document in documents]
-    documents = _unmeasured(_some(read_labelled(spec.files), limit), measured)
+    joined = [d for pair in spec.detached for d in read_detached(pair.labels, pair.texts)]
+    documents = _unmeasured(_some([*read_labelled(spec.files), *joined], limit), measured)
     split = split_documents(documents, spec.dev, spec.test, spec.split_seed)
     if spec.train_only:
         more = _unmeasured(read_labelled(spec.train_only), measured)
@@ -134,16 +142,28 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
     set_seed(seed)
     module, tokenizer, base_hash = load_base(settings.base_model)
     _check_length(module, settings.max_tokens)
-    columns = to_dataset_dict(data.split, settings.context)
+    network, encoder = Network(module, settings.dropout), SentenceEncoder(tokenizer, settings.max_tokens)
+    split = replace(data.split, train=with_other_names(data.split.train, settings.swap_names, seed))
+    columns = to_dataset_dict(split, settings.context)
+    train = columns["train"]
+    objective = _objective(settings, train)
+    if settings.contrastive_epochs and last_checkpoint(checkpoints) is None:
+        contrastive.warm_up(network, encoder, limits, train, settings, folder / "contrastive", seed)
+    if settings.distillation:
+        measured = [
+            s.text for documents in (data.split.dev, *data.evaluate.values()) for s in sentences_of(documents)
+        ]
+        cache = settings.run_folder / "teacher.npz"
+        train = distil.with_teacher(train, settings.distillation, measured, cache)
     trainer = build_trainer(
-        Network(module, settings.dropout),
-        SentenceEncoder(tokenizer, settings.max_tokens),
+        network,
+        encoder,
         limits,
-        columns["train"],
+        train,
         columns["dev"],
         training_arguments(settings.trainer, checkpoints, seed),
-        balanced=settings.class_weight == "balanced",
-        signal_loss_weight=settings.signal_loss_weight,
+        objective=objective,
+        layer_decay=settings.layer_decay,
         patience=settings.patience,
     )
     state = _train(trainer, checkpoints, settings.patience)
@@ -172,6 +192,19 @@ def summarise_seeds(results: Sequence[SeedResult]) -> dict[str, Any]:
             spread = statistics.stdev(values) if len(values) > 1 else None
             summary[name][figure] = {"mean": statistics.fmean(values), "sd": spread, "values": values}
     return summary
+
+
+def _objective(settings: Settings, train: Dataset) -> Objective:
+    weights = None
+    if settings.class_weight == "balanced":
+        weights = ClassWeights(np.array(train["stance"]), np.array(train["signals"]))
+    return Objective(
+        weights,
+        settings.signal_loss_weight,
+        settings.label_smoothing,
+        settings.focal_gamma,
+        settings.r_drop,
+    )
 
 
 def _train(trainer: StanceSignalTrainer, checkpoints: Path, patience: int) -> TrainerState:
@@ -204,6 +237,10 @@ def _measure_seed(seed: int, checkpoint: Path, mean_f1: float | None, data: Data
 def _finish(settings: Settings, data: Data, best: SeedResult, seeds: dict[str, Any]) -> None:
     """Export the best seed, write the reports, and put the figures into the model folder."""
     folder = settings.run_folder
+    (folder / "report").mkdir(exist_ok=True)
+    (folder / "report" / "seeds.json").write_text(json.dumps(seeds, indent=2) + "\n", encoding="utf-8")
+    if not settings.export:
+        return
     dev = sentences_of(data.split.dev)
     classifier = export(
         best.checkpoint,
@@ -216,14 +253,14 @@ def _finish(settings: Settings, data: Data, best: SeedResult, seeds: dict[str, A
     if settings.baselines:
         logger.info("training the baselines")
         rivals = Baselines(data.split.train, data.split.dev, settings.base_model, settings.max_tokens).decide
-    measured = {}
+    measured, swapped = {}, name_swap(classifier)
     for name, documents in data.evaluate.items():
-        result = evaluate(classifier, documents, name, rivals)
+        result = evaluate(classifier, documents, name, rivals, swapped)
         measured[name] = _headline(result)
         write_report(folder / "report" / _slug(name), result)
-    (folder / "report").mkdir(exist_ok=True)
-    (folder / "report" / "seeds.json").write_text(json.dumps(seeds, indent=2) + "\n", encoding="utf-8")
-    add_metrics(folder / "model", classifier.manifest, {"evaluations": measured, "seeds": seeds})
+    add_metrics(
+        folder / "model", classifier.manifest, {"evaluations": measured, "name_swap": swapped, "seeds": seeds}
+    )
     logger.info("model: %s; report: %s", folder / "model", folder / "report")
 
 
@@ -255,6 +292,7 @@ def _headline(evaluation: Evaluation) -> dict[str, Any]:
         "signals_macro_f1": metrics["signals"]["macro_f1"],
         "stance_ece": metrics["calibration"]["after"]["stance"]["ece"],
         "intervals": metrics["intervals"],
+        **({"contrast": metrics["contrast"]} if metrics["contrast"] else {}),
     }
 
 

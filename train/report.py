@@ -33,6 +33,9 @@ def write_markdown(path: Path, metrics: dict[str, Any], mistakes: Sequence[dict[
         _stance(metrics["stance"]),
         _signals(metrics["signals"]),
         _calibration(metrics["calibration"]),
+        *_contrast(metrics.get("contrast")),
+        *(_breakdown(name, groups) for name, groups in metrics.get("breakdown", {}).items()),
+        *_name_swap(metrics.get("name_swap")),
         _mistakes(mistakes),
     ]
     path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
@@ -143,6 +146,43 @@ def _calibration(figures: dict[str, Any]) -> str:
             "![Reliability diagram](reliability.png)",
         ]
     )
+
+
+def _contrast(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    text = f"{found['wholly_right']:.1%} of {found['groups']} groups are wholly right: every label of every sentence."
+    return [f"## Contrast groups\n\n{text}"]
+
+
+def _breakdown(name: str, groups: dict[str, dict[str, Any]]) -> str:
+    rows = []
+    for group, figures in groups.items():
+        signals = figures["signals_micro_f1"]
+        rows.append(
+            [
+                plain(group),
+                figures["sentences"],
+                f"{figures['stance_macro_f1']:.3f}",
+                f"{figures['stance_accuracy']:.3f}",
+                "n/a" if signals is None else f"{signals:.3f}",
+                sum(figures["signals"].values()),
+            ]
+        )
+    columns = [name, "sentences", "stance macro-F1", "stance accuracy", "signals micro-F1", "true signals"]
+    return f"## By {name}\n\n{table(columns, rows)}"
+
+
+def _name_swap(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    text = (
+        f"{found['templates']} templates, {found['swaps']} exchanges of actors' names: the stance changes in "
+        f"{found['stance']:.1%} of them, a signal in {found['signals']:.1%}."
+    )
+    rows = [[f"`{row['template']}`", row["stance"], row["signals"]] for row in found["worst"]]
+    worst = [table(["templates that change most", "stance", "signals"], rows)] if rows else []
+    return ["\n\n".join(["## Name swap", text, *worst])]
 
 
 def _mistakes(mistakes: Sequence[dict[str, Any]]) -> str:

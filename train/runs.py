@@ -17,8 +17,9 @@ import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from brinkline.data.corpus import describe_files
+from brinkline.train.arguments import training_arguments
 from brinkline.train.scripts import log_to
-from brinkline.train.settings import Settings, SettingsError, training_arguments
+from brinkline.train.settings import Settings, SettingsError
 
 SETTINGS = "settings.yaml"
 LOG = "log.txt"
@@ -117,6 +118,18 @@ def read_result(folder: Path) -> SeedResult | None:
     return SeedResult(**{**values, "checkpoint": folder / "checkpoints" / values["checkpoint"]})
 
 
+def best_seed(run_folder: Path) -> SeedResult:
+    """Return the finished training of a run that did best on its dev split.
+
+    :raises SettingsError: where none is finished.
+    """
+    found = [read_result(folder) for folder in sorted(run_folder.glob("seed-*"))]
+    finished = [result for result in found if result is not None]
+    if not finished:
+        raise SettingsError([f"{run_folder}: no finished run, train it first"])
+    return max(finished, key=lambda result: result.dev_mean_f1)
+
+
 def write_result(folder: Path, result: SeedResult) -> None:
     """Write the result of a finished seed."""
     values = {
@@ -165,5 +178,8 @@ def best_checkpoint(checkpoints: Path, best: str | None) -> Path:
 
 
 def _describe(settings: Settings, limit: int | None) -> dict[str, Any]:
-    files = describe_files([*settings.data.files, *settings.data.train_only, *settings.data.evaluate])
+    data = settings.data
+    joined = [path for pair in data.detached for path in (pair.labels, pair.texts)]
+    more = list(settings.distillation.unlabelled) if settings.distillation else []
+    files = describe_files([*data.files, *data.train_only, *data.evaluate, *joined, *more])
     return {"settings": json.loads(settings.model_dump_json()), "limit": limit, "files": files}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,9 @@ import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
+    DirectoryPath,
     Field,
+    FilePath,
     TypeAdapter,
     ValidationError,
     field_validator,
@@ -23,30 +24,10 @@ from pydantic import (
 )
 
 from brinkline.model.errors import BrinklineError
-
-if typing.TYPE_CHECKING:
-    from transformers import TrainingArguments
+from brinkline.train.arguments import LINKED, OWNED, TRAINER_DEFAULTS, training_arguments
 
 TWENTIETH = Annotated[float, Field(ge=0, le=0.5, multiple_of=0.05)]
 SEED = Annotated[int, Field(ge=0, lt=2**32)]  # as numpy takes it
-
-OWNED: dict[str, str] = {
-    "output_dir": "set 'name' and 'runs' instead",
-    "seed": "set 'seeds' instead",
-    "data_seed": "set 'seeds' instead",
-    "resume_from_checkpoint": "use --resume instead",
-    "restore_callback_states_from_checkpoint": "resuming needs it and sets it",
-    "load_best_model_at_end": "the best checkpoint is always the one that is used",
-    "metric_for_best_model": "it is the mean F1 of the dev split",
-    "greater_is_better": "it is the mean F1 of the dev split",
-    "remove_unused_columns": "the columns are chosen for the network",
-    "label_names": "the labels are those of the codebook",
-}
-"""Fields of TrainingArguments that a run sets by itself, and what to set in their place."""
-
-
-_LINKED = ("eval_strategy", "eval_steps", "save_strategy", "save_steps", "logging_strategy", "logging_steps")
-# Fields of TrainingArguments that are right or wrong only together.
 
 
 class SettingsError(BrinklineError, ValueError):
@@ -57,6 +38,17 @@ class SettingsError(BrinklineError, ValueError):
         super().__init__("\n".join([f"{len(problems)} problem(s) in the settings:", *problems]))
 
 
+class Detached(BaseModel):
+    """Labels kept apart from their texts; see :mod:`brinkline.data.detached`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labels: FilePath
+    """File of labels."""
+    texts: FilePath
+    """File of the texts that they belong to."""
+
+
 class DataSettings(BaseModel):
     """Which labelled data, and how they are split."""
 
@@ -64,6 +56,8 @@ class DataSettings(BaseModel):
 
     files: list[Path] = Field(min_length=1)
     """Labelled ``.jsonl`` files or folders of them, split by document into train, dev and test."""
+    detached: list[Detached] = []
+    """Labels that are joined with texts kept elsewhere, and split like ``files``."""
     train_only: list[Path] = []
     """Files of which everything is trained on."""
     evaluate: list[Path] = []
@@ -96,6 +90,21 @@ class DataSettings(BaseModel):
         return self
 
 
+class Distillation(BaseModel):
+    """Learning from a larger model's probabilities (Hinton et al. 2015, arXiv:1503.02531)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    teacher: DirectoryPath
+    """Run folder of the teacher, trained before with a file of settings of its own."""
+    unlabelled: list[FilePath] = []
+    """Sentences without labels that the teacher labels."""
+    share: float = Field(default=0.5, ge=0, le=1)
+    """What the teacher's word weighs on sentences that have labels; on those without it is all there is."""
+    temperature: float = Field(default=1.0, gt=0, le=10)
+    """What the teacher's calibrated logits are divided by: above 1 for a softer word."""
+
+
 class Settings(BaseModel):
     """Everything that decides how a run comes out."""
 
@@ -124,10 +133,26 @@ class Settings(BaseModel):
     """``balanced``: rare labels weigh more in the loss, as in scikit-learn."""
     signal_loss_weight: float = Field(default=1.0, gt=0, le=100)
     """What the signals' part of the loss is multiplied with before it is added to the stance's."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of a target that is spread over all labels."""
+    focal_gamma: float = Field(default=0.0, ge=0, le=10)
+    """Above 0: sentences that are easy already count less."""
+    r_drop: float = Field(default=0.0, ge=0, le=100)
+    """Above 0: each batch runs twice, and the difference that dropout makes is punished with this weight."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Below 1: each layer of the encoder learns so much more slowly than the one above it."""
+    swap_names: float = Field(default=0.0, ge=0, le=1)
+    """Share of the training documents whose countries are given other names."""
+    contrastive_epochs: int = Field(default=0, ge=0, le=20)
+    """Epochs of supervised-contrastive warm-up of the encoder before the heads are trained."""
+    distillation: Distillation | None = None
+    """A teacher whose probabilities are learned besides the labels."""
     patience: int = Field(default=3, ge=1)
     """Early stopping: evaluations without a better mean F1."""
     weights: Literal["int8", "fp32"] = "int8"
     """How the exported file stores the weights (computed in fp32 either way)."""
+    export: bool = True
+    """Export the best seed and write the reports; off for a teacher, of which only the checkpoint is used."""
     baselines: bool = True
     """Train and report the baselines too."""
     trainer: dict[str, Any] = {}
@@ -140,28 +165,16 @@ class Settings(BaseModel):
             raise ValueError("each seed makes one training, the same one twice makes no other")
         return seeds
 
+    @model_validator(mode="after")
+    def _alone(self) -> Settings:
+        if self.distillation and self.context:
+            raise ValueError("distillation works on sentences alone: set context to 0")
+        return self
+
     @property
     def run_folder(self) -> Path:
         """The run's folder."""
         return self.runs / self.name
-
-
-TRAINER_DEFAULTS: dict[str, Any] = {
-    "num_train_epochs": 8,
-    "per_device_train_batch_size": 32,
-    "per_device_eval_batch_size": 64,
-    "learning_rate": 1e-4,
-    "warmup_steps": 0.1,
-    "weight_decay": 0.01,
-    "optim": "adamw_torch_fused",
-    "eval_strategy": "epoch",
-    "save_strategy": "epoch",
-    "save_total_limit": 1,
-    "train_sampling_strategy": "group_by_length",  # batches of like length: half the padding, twice the speed
-    "logging_steps": 20,
-    "report_to": "none",
-}
-"""What a run uses where the settings say nothing."""
 
 
 def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
@@ -297,8 +310,8 @@ def _refused(trainer: Mapping[str, Any]) -> Iterator[str]:
     """Let TrainingArguments itself say what it thinks of the values, and find the keys that it means."""
     if (whole := _complaint(trainer)) is None:
         return
-    linked = [key for key in trainer if key in _LINKED]
-    units = [linked, *([key] for key in trainer if key not in _LINKED)]
+    linked = [key for key in trainer if key in LINKED]
+    units = [linked, *([key] for key in trainer if key not in LINKED)]
     blamed = False
     for keys in filter(None, units):
         if (complaint := _complaint({key: trainer[key] for key in keys})) is not None:
@@ -314,53 +327,3 @@ def _complaint(trainer: Mapping[str, Any]) -> str | None:
     except Exception as error:  # whatever it is, it would end the run later
         return re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
     return None
-
-
-def training_arguments(trainer: Mapping[str, Any], output: Path, seed: int) -> TrainingArguments:
-    """Build transformers' own settings.
-
-    :param trainer: the ``trainer`` section; what it leaves open comes from :data:`TRAINER_DEFAULTS`, and
-        bfloat16 autocast is on where the processor (or GPU) has it.
-    :param output: folder of the checkpoints.
-    :param seed: seeds weights, dropout and the order of the data.
-    """
-    from transformers import TrainingArguments
-
-    values = {**TRAINER_DEFAULTS, **trainer}
-    # transformers takes bfloat16 on a processor only where it is told that the processor is meant.
-    values.setdefault("use_cpu", not _has_accelerator())
-    if not values.get("fp16"):
-        values.setdefault("bf16", has_bfloat16(cpu=bool(values["use_cpu"])))
-    values.setdefault("dataloader_pin_memory", not values["use_cpu"])
-    values.setdefault("disable_tqdm", not sys.stderr.isatty())
-    return TrainingArguments(
-        **values,
-        output_dir=str(output),
-        seed=seed,
-        data_seed=seed,
-        load_best_model_at_end=values["eval_strategy"] != "no",
-        metric_for_best_model="mean_f1",
-        greater_is_better=True,
-        remove_unused_columns=False,
-        restore_callback_states_from_checkpoint=True,
-        label_names=["stance_labels", "signal_labels"],
-    )
-
-
-def has_bfloat16(cpu: bool) -> bool:
-    """Return True if bfloat16 arithmetic is native to the device that trains.
-
-    :param cpu: ask of the processor, else of the CUDA device (where there is none: False).
-    """
-    import torch
-
-    if not cpu:
-        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
-    capabilities = torch.cpu.get_capabilities()
-    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
-
-
-def _has_accelerator() -> bool:
-    import torch
-
-    return bool(torch.accelerator.is_available())

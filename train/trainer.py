@@ -27,35 +27,25 @@ from brinkline.model.checkpoint import Calibration
 from brinkline.model.classifier import probabilities
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder, collate
 from brinkline.model.engine import Logits
+from brinkline.model.labels import STANCES
 from brinkline.model.network import Network
 from brinkline.train.calibrate import fit_thresholds
 from brinkline.train.metrics import Truth, decide, measure
+from brinkline.train.objective import Objective
+from brinkline.train.optimizer import parameter_groups
 from brinkline.train.scoring import to_tensors
 
 logger = logging.getLogger(__name__)
 
 
-class ClassWeights:
-    """Weights of the labels in the loss, made "balanced" as in scikit-learn: n / (classes x count).
-
-    :param stance: index of each sentence's stance, *Shape:* ``(n,)``.
-    :param signals: 0 or 1, *Shape:* ``(n, 3)``.
-    """
-
-    def __init__(self, stance: np.ndarray[Any, Any], signals: np.ndarray[Any, Any]) -> None:
-        counts = np.maximum(np.bincount(stance, minlength=3), 1)
-        yes = np.maximum(signals.sum(axis=0), 1)
-        self.stance = torch.tensor(len(stance) / (3 * counts), dtype=torch.float32)
-        self.signals = torch.tensor((len(signals) - yes) / yes, dtype=torch.float32)
-
-
 class StanceSignalTrainer(Trainer):
-    """Trains a :class:`Network` with cross-entropy (stance) plus binary cross-entropy (signals).
+    """Trains a :class:`Network`.
 
     :param encoder: saved with every checkpoint and used to pad batches.
     :param limits: ``max_tokens`` and ``context``, saved with every checkpoint.
-    :param weights: of the labels in the loss, or None for equal ones.
-    :param signal_loss_weight: what the signals' part of the loss is multiplied with.
+    :param objective: the loss.
+    :param layer_decay: how much more slowly each layer learns than the one above it; 1 for the same rate.
+    :param patience: evaluations without a better mean F1 before training stops.
     """
 
     def __init__(
@@ -63,13 +53,13 @@ class StanceSignalTrainer(Trainer):
         *,
         encoder: SentenceEncoder,
         limits: Mapping[str, int],
-        weights: ClassWeights | None = None,
-        signal_loss_weight: float = 1.0,
+        objective: Objective,
+        layer_decay: float = 1.0,
         patience: int,
         **kwargs: Any,
     ) -> None:
-        self._encoder, self._limits, self._weights = encoder, dict(limits), weights
-        self._signal_loss_weight = signal_loss_weight
+        self._encoder, self._limits = encoder, dict(limits)
+        self._objective, self._layer_decay = objective, layer_decay
         self._sums: dict[str, float] = {}
         self._steps = 0
         super().__init__(data_collator=self._collate, compute_metrics=_figures, **kwargs)
@@ -88,17 +78,26 @@ class StanceSignalTrainer(Trainer):
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, with the logits if asked for."""
         labels = ("stance_labels", "signal_labels")
-        stance, signals = model(**{name: value for name, value in inputs.items() if name not in labels})
-        stance_weight = self._weights.stance.to(stance.device) if self._weights else None
-        signal_weight = self._weights.signals.to(stance.device) if self._weights else None
-        stance_loss = nn.functional.cross_entropy(stance.float(), inputs[labels[0]], weight=stance_weight)
-        signal_loss = nn.functional.binary_cross_entropy_with_logits(
-            signals.float(), inputs[labels[1]], pos_weight=signal_weight
-        )
+        arguments = {name: value for name, value in inputs.items() if name not in labels}
+        parts = self._objective(lambda: model(**arguments), *(inputs[name] for name in labels))
         if model.training:
-            self._count(stance_loss=stance_loss, signal_loss=signal_loss)
-        loss = stance_loss + self._signal_loss_weight * signal_loss
-        return (loss, {"loss": loss, "stance": stance, "signals": signals}) if return_outputs else loss
+            self._count(stance_loss=parts.stance, signal_loss=parts.signals)
+        stance, signals = parts.outputs
+        outputs = {"loss": parts.total, "stance": stance, "signals": signals}
+        return (parts.total, outputs) if return_outputs else parts.total
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Make the optimiser that the settings name, with a learning rate for each layer."""
+        if self.optimizer is None and self._layer_decay < 1:
+            network: Any = model or self.model
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, network)
+            decayed = set(self.get_decay_parameter_names(network))
+            groups = parameter_groups(
+                network, self.args.learning_rate, self.args.weight_decay, decayed, self._layer_decay
+            )
+            self.optimizer = kind(groups, **options)
+        made: torch.optim.Optimizer = super().create_optimizer()
+        return made
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with the two parts of the loss."""
@@ -120,8 +119,8 @@ class StanceSignalTrainer(Trainer):
     def _collate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         sentences = [EncodedSentence(r["ids"], r["type_ids"], r["pooling"], False) for r in rows]
         tensors = to_tensors(collate(sentences, self._encoder.pad_id))
-        tensors["stance_labels"] = torch.tensor([row["stance"] for row in rows], dtype=torch.long)
-        tensors["signal_labels"] = torch.tensor([row["signals"] for row in rows], dtype=torch.float32)
+        tensors["stance_labels"] = torch.tensor([row["stance_target"] for row in rows], dtype=torch.float32)
+        tensors["signal_labels"] = torch.tensor([row["signal_target"] for row in rows], dtype=torch.float32)
         return tensors
 
 
@@ -170,30 +169,31 @@ def build_trainer(
     dev: Dataset,
     arguments: TrainingArguments,
     *,
-    balanced: bool,
-    signal_loss_weight: float,
+    objective: Objective,
+    layer_decay: float = 1.0,
     patience: int,
+    kind: type[StanceSignalTrainer] = StanceSignalTrainer,
 ) -> StanceSignalTrainer:
     """Put a trainer together.
 
     :param network: to be fine-tuned, in place.
     :param encoder: sentences to token ids.
     :param limits: ``max_tokens`` and ``context``.
-    :param train: as made by ``brinkline.data.corpus.to_dataset``.
+    :param train: as made by ``brinkline.data.corpus.to_dataset``, or with a teacher's targets beside.
     :param dev: likewise, for early stopping.
     :param arguments: transformers' own settings.
-    :param balanced: weigh rare labels more.
-    :param signal_loss_weight: what the signals' part of the loss is multiplied with.
+    :param objective: the loss.
+    :param layer_decay: how much more slowly each layer learns than the one above it.
     :param patience: evaluations without a better mean F1 before training stops.
+    :param kind: the trainer.
     """
-    weights = ClassWeights(np.array(train["stance"]), np.array(train["signals"])) if balanced else None
-    return StanceSignalTrainer(
+    return kind(
         model=network,
         args=arguments,
         encoder=encoder,
         limits=limits,
-        weights=weights,
-        signal_loss_weight=signal_loss_weight,
+        objective=objective,
+        layer_decay=layer_decay,
         patience=patience,
         train_dataset=_encode(train, encoder, limits["context"]),
         eval_dataset=_encode(dev, encoder, limits["context"]),
@@ -203,8 +203,12 @@ def build_trainer(
 def _encode(dataset: Dataset, encoder: SentenceEncoder, context: int) -> Dataset:
     def columns(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         found = encoder.encode(rows["text"], rows["previous"] if context else None)
-        lengths = {"length": [len(sentence) for sentence in found]}
-        return lengths | {name: [getattr(s, name) for s in found] for name in ("ids", "type_ids", "pooling")}
+        made = {name: [getattr(s, name) for s in found] for name in ("ids", "type_ids", "pooling")}
+        made["length"] = [len(sentence) for sentence in found]
+        if "stance_target" not in rows:  # no teacher: the labels are the targets
+            made["stance_target"] = np.eye(len(STANCES), dtype=np.float32)[rows["stance"]].tolist()
+            made["signal_target"] = rows["signals"]
+        return made
 
     # The fingerprint is that of a closure over a tokenizer, which cannot be hashed: naming it keeps the log quiet.
     encoded: Dataset = dataset.map(columns, batched=True, new_fingerprint="encoded", keep_in_memory=True)
@@ -216,7 +220,9 @@ def _figures(prediction: EvalPrediction) -> dict[str, float]:
     labels: Any = prediction.label_ids
     (stance, signals), (stance_labels, signal_labels) = predictions, labels
     wanted = Truth(
-        stance_labels, signal_labels.astype(np.int64), np.zeros(len(stance_labels), dtype=np.int64)
+        stance_labels.argmax(axis=1),
+        signal_labels.astype(np.int64),
+        np.zeros(len(stance_labels), dtype=np.int64),
     )
     p_stance, p_signals = probabilities(Logits(stance, signals), Calibration())
     # At the best thresholds: early on, probabilities of rare labels are all below one half.
