@@ -15,7 +15,7 @@ from brinkline.model.labels import SIGNALS
 from brinkline.train import finetune
 from brinkline.train.runs import last_checkpoint, make_folder, stopped_early
 from brinkline.train.settings import Settings, SettingsError, check_settings
-from brinkline.train.trainer import ClassWeights
+from brinkline.train.objective import ClassWeights
 
 ROOT = Path(__file__).parents[2]
 
