@@ -203,6 +203,21 @@ def data_check(
         raise typer.Exit(1)
 
 
+@data_app.command("agreement")
+def data_agreement(
+    labellings: Annotated[Path, typer.Argument(help="JSON lines with id, first and second.")],
+) -> None:
+    """Tell how far two labellings of the same sentences agree."""
+    from brinkline.data.agreement import agreement, read_pairs
+
+    with _usage_errors():
+        pairs = read_pairs(labellings)
+    for item in agreement(pairs):
+        typer.echo(f"{item.label}: kappa {item.kappa:.3f}, {item.share:.1%} of {item.sentences} the same")
+    differ = sum(pair.first != pair.second for pair in pairs)
+    typer.echo(f"any label: {differ} of {len(pairs)} sentences differ ({differ / len(pairs):.1%})")
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -1,0 +1,117 @@
+"""How far two labellings of the same sentences agree.
+
+A file of labellings holds one JSON object a line: ``id`` (of the sentence, as the reader gives it: document/index) and the
+codes ``first`` and ``second``. A code is the stance's letter (h, n, c), then those of the signals (t, d, r): ``h td``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brinkline.data.schema import LabelledDataError, Problem
+from brinkline.model.labels import SIGNALS, STANCES
+
+_STANCE = {name[0]: name for name in STANCES}
+_SIGNAL = {name[0]: name for name in SIGNALS}
+
+Labels = tuple[str, tuple[str, ...]]
+"""Stance and signals of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One sentence, labelled twice."""
+
+    id: str
+    first: Labels
+    second: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two labellings agree on one label."""
+
+    label: str
+    """``stance`` (of three) or a signal (yes or no)."""
+    kappa: float
+    """Cohen's kappa (Cohen 1960); nan where neither labelling varies."""
+    share: float
+    """Share of the sentences with the same label."""
+    sentences: int
+
+
+def decode(code: str) -> Labels:
+    """Return what a code stands for.
+
+    :raises ValueError: where it stands for nothing.
+    """
+    stance, _, signals = code.partition(" ")
+    if stance not in _STANCE or not set(signals) <= set(_SIGNAL) or len(set(signals)) < len(signals):
+        raise ValueError(
+            f"{code!r} is no code: a stance's letter (h, n, c), then signals' (t, d, r), e.g. 'h td'"
+        )
+    return _STANCE[stance], tuple(name for letter, name in _SIGNAL.items() if letter in signals)
+
+
+def encode(labels: Labels) -> str:
+    """Return the code of a stance and its signals."""
+    stance, signals = labels
+    return f"{stance[0]} {''.join(name[0] for name in SIGNALS if name in signals)}".strip()
+
+
+def read_pairs(path: str | Path) -> list[Pair]:
+    """Read a file of labellings.
+
+    :raises LabelledDataError: with line and field of everything that is wrong.
+    """
+    pairs, problems = [], []
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelledDataError([Problem(str(path), None, None, f"cannot be read: {error}")]) from None
+    for number, line in enumerate(lines, start=1):
+        field: str | None = None
+        try:
+            record: dict[str, Any] = json.loads(line)
+            values = {}
+            for field in ("id", "first", "second"):
+                values[field] = str(record[field])
+            codes = []
+            for field in ("first", "second"):
+                codes.append(decode(values[field]))
+            pairs.append(Pair(values["id"], codes[0], codes[1]))
+        except KeyError:
+            problems.append(Problem(str(path), number, field, "is missing"))
+        except (ValueError, TypeError) as error:
+            problems.append(Problem(str(path), number, field, str(error)))
+    if problems or not pairs:
+        raise LabelledDataError(problems or [Problem(str(path), None, None, "the file is empty")])
+    return pairs
+
+
+def agreement(pairs: Sequence[Pair]) -> list[Agreement]:
+    """Return Cohen's kappa and the share of equal labels, for the stance and for each signal."""
+    found = []
+    for label in ("stance", *SIGNALS):
+        first, second = (
+            [labels[0] if label == "stance" else label in labels[1] for labels in side]
+            for side in ([pair.first for pair in pairs], [pair.second for pair in pairs])
+        )
+        same = sum(a == b for a, b in zip(first, second, strict=True)) / len(pairs)
+        found.append(Agreement(label, cohen_kappa(first, second), same, len(pairs)))
+    return found
+
+
+def cohen_kappa(first: Sequence[object], second: Sequence[object]) -> float:
+    """Return Cohen's kappa of two labellings; nan where agreement by chance is certain."""
+    labels = sorted({*first, *second}, key=str)
+    a, b = (np.array([labels.index(label) for label in side]) for side in (first, second))
+    p, q = (np.bincount(side, minlength=len(labels)) / len(side) for side in (a, b))
+    chance = float(p @ q)
+    return (float((a == b).mean()) - chance) / (1 - chance) if chance < 1 else float("nan")

@@ -1,0 +1,181 @@
+"""What a recipe may add to a run: teacher, detached labels, warm-up, other names; and the table of variants."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import brinkline
+from brinkline.data.corpus import to_dataset
+from brinkline.data.detached import text_sha256
+from brinkline.data.schema import LabelledDataError, read_labelled
+from brinkline.train import distil, finetune
+from brinkline.train.recipes import main, read_plan
+from brinkline.train.runs import best_seed
+from brinkline.train.settings import Distillation, SettingsError, check_settings
+
+
+@pytest.fixture
+def values(tiny_base: Path, labelled_file: Path, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "name": "tiny",
+        "runs": str(tmp_path / "runs"),
+        "base_model": str(tiny_base),
+        "data": {"files": [str(labelled_file)]},
+        "max_tokens": 32,
+        "baselines": False,
+        "trainer": {
+            "max_steps": 4,
+            "eval_strategy": "steps",
+            "save_strategy": "steps",
+            "eval_steps": 4,
+            "save_steps": 4,
+            "disable_tqdm": True,
+            "use_cpu": True,
+        },
+    }
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.jsonl"
+    rows = [
+        {"source": "s", "document": "d", "index": i, "text": f"the rain on monday {i}"} for i in range(30)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_teacher_and_student(
+    values: dict[str, Any], texts: Path, labelled_file: Path, tmp_path: Path
+) -> None:
+    teacher = finetune.run(check_settings({**values, "name": "teacher", "export": False}))
+    assert not (teacher / "model").exists()
+    assert (teacher / "report" / "seeds.json").is_file()
+    told = {"teacher": str(teacher), "unlabelled": [str(texts)], "temperature": 2.0}
+    run = finetune.run(check_settings({**values, "name": "student", "seeds": [0, 1], "distillation": told}))
+    assert brinkline.load(run / "model").predict_sentences(["they met"])[0].stance
+    log = (run / "log.txt").read_text(encoding="utf-8")
+    assert "with a teacher beside, 30 with the teacher alone" in log
+    assert log.count("the teacher") - log.count("with the teacher alone") == 1, (
+        "the second seed reads the cache"
+    )
+
+
+def test_targets_mix_label_and_teacher(
+    values: dict[str, Any], texts: Path, labelled_file: Path, tmp_path: Path
+) -> None:
+    teacher = finetune.run(check_settings({**values, "name": "teacher", "export": False}))
+    train = to_dataset(read_labelled([labelled_file])[:5])
+    alone = Distillation(teacher=teacher, unlabelled=[texts], share=1)
+    half = Distillation(teacher=teacher, unlabelled=[texts], share=0.5)
+    measured = ["The rain, on Monday 7!"]
+    whole = distil.with_teacher(train, alone, measured, tmp_path / "cache.npz")
+    mixed = distil.with_teacher(train, half, measured, tmp_path / "cache.npz")
+    n = len(train)
+    assert len(whole) == len(mixed) == n + 29, "what is measured on is not learned from"
+    hard = np.eye(3)[train["stance"]]
+    expected = (hard + np.array(whole["stance_target"])[:n]) / 2
+    assert np.array(mixed["stance_target"])[:n] == pytest.approx(expected, abs=1e-6)
+    assert np.array(whole["stance_target"]).sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert mixed["stance_target"][n:] == whole["stance_target"][n:]
+    assert mixed["text"][n] == "the rain on monday 0"
+
+
+def test_a_teacher_without_a_finished_run_is_refused(values: dict[str, Any], tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(SettingsError, match="no finished run"):
+        best_seed(empty)
+    with pytest.raises(SettingsError, match=r"distillation\.teacher"):
+        check_settings({**values, "distillation": {"teacher": str(tmp_path / "none")}})
+    with pytest.raises(SettingsError, match="set context to 0"):
+        check_settings({**values, "context": 1, "distillation": {"teacher": str(empty)}})
+
+
+def test_detached_labels_are_trained_on(values: dict[str, Any], texts: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    rows = [
+        {"sha256": text_sha256(f"the rain on monday {i}"), "stance": "neutral", "signals": []}
+        for i in range(30)
+    ]
+    labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values["data"]["detached"] = [{"labels": str(labels), "texts": str(texts)}]
+    data = finetune.load_data(check_settings(values))
+    everything = [*data.split.train, *data.split.dev, *data.split.test]
+    assert sum(d.source == "s" for d in everything) == 1
+    assert sum(len(d.sentences) for d in everything) == 60 * 4 + 30
+    texts.write_text('{"text": "another"}\n')
+    with pytest.raises(LabelledDataError, match="30 of 30 labels have no text"):
+        finetune.load_data(check_settings(values))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"contrastive_epochs": 1},
+        {"layer_decay": 0.5},
+        {"r_drop": 1.0, "label_smoothing": 0.1, "focal_gamma": 1.0},
+        {"swap_names": 1.0},
+        {"class_weight": "balanced"},
+    ],
+)
+def test_each_change_trains_to_other_weights(values: dict[str, Any], change: dict[str, Any]) -> None:
+    from safetensors.torch import load_file
+
+    values |= {"export": False}
+    # swap_names changes nothing here: no tiny sentence names a country.
+    plain = finetune.run(check_settings({**values, "name": "plain"}))
+    changed = finetune.run(check_settings({**values, "name": "changed", **change}))
+    one, other = (load_file(best_seed(run).checkpoint / "model.safetensors") for run in (plain, changed))
+    same = all(bool((one[name] == other[name]).all()) for name in one)
+    assert same == ("swap_names" in change)
+
+
+def test_plan_and_table(values: dict[str, Any], tmp_path: Path) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text(yaml.safe_dump({**values, "export": False}))
+    plan = tmp_path / "recipes.yaml"
+    plan.write_text(
+        yaml.safe_dump(
+            {
+                "base": str(base),
+                "common": ["seeds=[0, 1]"],
+                "variants": {
+                    "base": {"says": "as it is"},
+                    "smooth": {"says": "label smoothing | 0.1", "set": ["label_smoothing=0.1"]},
+                },
+            }
+        )
+    )
+    out = tmp_path / "docs" / "recipe.md"
+    main(plan, out, only=["base"])
+    first = out.read_text()
+    assert "| base | as it is | 2 |" in first
+    assert "smooth" not in first
+    out.write_text(first.replace("# Recipe", "# What was tried\n\nKept."))
+    main(plan, out)
+    second = out.read_text()
+    assert second.startswith("# What was tried\n\nKept.")
+    rows = [line for line in second.splitlines() if line.startswith(("| base", "| smooth"))]
+    assert len(rows) == 2
+    assert r"label smoothing \| 0.1" in rows[1]
+    assert rows[0].count("±") == 3
+    with pytest.raises(SettingsError, match="no such variant"):
+        main(plan, out, only=["other"])
+
+
+def test_a_broken_plan_is_refused(tmp_path: Path) -> None:
+    plan = tmp_path / "recipes.yaml"
+    plan.write_text("base: x\nvariants: [1]\n")
+    with pytest.raises(SettingsError, match="expected base, common and variants"):
+        read_plan(plan)
+
+
+def test_the_projects_own_plan_reads() -> None:
+    root = Path(__file__).parents[2]
+    plan = read_plan(root / "configs" / "recipes.yaml")
+    assert len({variant.name for variant in plan.variants}) >= 12
