@@ -1,7 +1,8 @@
 """How far two labellings of the same sentences agree.
 
-A file of labellings holds one JSON object a line: ``id`` (of the sentence, as the reader gives it: document/index) and the
-codes ``first`` and ``second``. A code is the stance's letter (h, n, c), then those of the signals (t, d, r): ``h td``.
+A file of labellings holds one JSON object a line: ``id`` (of the sentence, as the reader gives it: document/index) and
+the codes ``first`` and ``second``. A code is the stance's letter (h, n, c), then those of the signals (t, d, r), as in
+``h td``.
 """
 
 from __future__ import annotations

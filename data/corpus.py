@@ -158,6 +158,17 @@ def leave_out(documents: Iterable[Document], measured: Iterable[Document]) -> tu
     return kept, dropped
 
 
+def merge_documents(documents: Iterable[Document]) -> list[Document]:
+    """Put sentences of one document that came out of several files together, so that no split parts them."""
+    merged: dict[str, Document] = {}
+    for document in documents:
+        first = merged.get(document.id)
+        if first is not None:
+            document = replace(first, sentences=(*first.sentences, *document.sentences))
+        merged[document.id] = document
+    return list(merged.values())
+
+
 def describe_files(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     """Return name and sha256 of every file that the paths stand for."""
     files = [file for path in paths for file in labelled_files(Path(path))]

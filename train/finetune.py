@@ -27,7 +27,14 @@ from datasets import Dataset
 from transformers import TrainerState, set_seed
 
 import brinkline.data
-from brinkline.data.corpus import Split, content_sha256, leave_out, split_documents, to_dataset_dict
+from brinkline.data.corpus import (
+    Split,
+    content_sha256,
+    leave_out,
+    merge_documents,
+    split_documents,
+    to_dataset_dict,
+)
 from brinkline.data.detached import read_detached
 from brinkline.data.schema import Document, read_labelled, sentences_of
 from brinkline.model.encoding import SentenceEncoder
@@ -117,7 +124,8 @@ def load_data(settings: Settings, limit: int | None = None) -> Data:
     evaluation = {name: read_labelled([path]) for name, path in _names(spec.evaluate).items()}
     measured = [document for documents in evaluation.values() for document in documents]
     joined = [d for pair in spec.detached for d in read_detached(pair.labels, pair.texts)]
-    documents = _unmeasured(_some([*read_labelled(spec.files), *joined], limit), measured)
+    documents = merge_documents([*read_labelled(spec.files), *joined])
+    documents = _unmeasured(_some(documents, limit), measured)
     split = split_documents(documents, spec.dev, spec.test, spec.split_seed)
     if spec.train_only:
         more = _unmeasured(read_labelled(spec.train_only), measured)

@@ -159,3 +159,35 @@ def test_normalised_forgets_what_does_not_matter(one: str, other: str) -> None:
 def test_normalised_keeps_words_and_numbers() -> None:
     assert normalised("They fired 12 shells") != normalised("They fired 13 shells")
     assert normalised("…") == ""
+
+
+def test_near_duplicates_and_evaluation_data(tmp_path: Path) -> None:
+    long = "The foreign minister told reporters in the capital that the two armies had agreed to a truce"
+    measured = tmp_path / "gold.jsonl"
+    rows = [
+        {"text": "They shelled the port.", "stance": "hostile", "signals": []},
+        {"text": f"{long} at noon", "stance": "conciliatory", "signals": []},
+    ]
+    measured.write_text("\n".join(json.dumps(row) for row in rows))
+    own = tmp_path / "own.jsonl"
+    rows = [
+        {"text": "they shelled the port", "stance": "hostile", "signals": []},
+        {"text": f"{long} today", "stance": "conciliatory", "signals": []},
+        {"text": f"{long} yesterday", "stance": "conciliatory", "signals": []},
+    ]
+    own.write_text("\n".join(json.dumps(row) for row in rows))
+    findings = check([own], [measured])[1]
+    (error,) = about(findings, "error", "stands in evaluation data")
+    assert error.where.endswith("own.jsonl:1 (own/own:1)")
+    assert len(about(findings, "warning", "nearly stands in evaluation data")) == 2
+    assert len(about(findings, "warning", "nearly stands in another document too")) == 1
+    assert not about(check([own])[1], "error", "")
+
+
+def test_words_that_give_a_label_away(tmp_path: Path) -> None:
+    sentences = [(f"They warned side {n}.", "hostile", ["threat"]) for n in range(25)]
+    sentences += [(f"They thanked side {n}.", "conciliatory", []) for n in range(25)]
+    notes = about(findings_of(tmp_path, sentences), "note", "words that give it away")
+    assert {note.where: note.message for note in notes}["threat"].endswith(
+        "warned (25 of 25), side (25 of 50), they (25 of 50)"
+    )

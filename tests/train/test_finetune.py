@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 import brinkline
 from brinkline.model.labels import SIGNALS
 from brinkline.train import finetune
+from brinkline.train.objective import ClassWeights
 from brinkline.train.runs import last_checkpoint, make_folder, stopped_early
 from brinkline.train.settings import Settings, SettingsError, check_settings
-from brinkline.train.objective import ClassWeights
 
 ROOT = Path(__file__).parents[2]
 
