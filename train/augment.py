@@ -122,14 +122,14 @@ def with_other_names(documents: Sequence[Document], share: float, seed: int) -> 
     :param share: of the documents, 0 to 1.
     :param seed: draws documents and names.
     """
-    drawn = random.Random(seed)
     made = []
     for document in documents:
+        # Drawn for each document by itself: what becomes of one does not depend on the others.
+        drawn = random.Random(f"{seed} {document.id}")
         if drawn.random() < share:
             names = drawn.getrandbits(64)
-            made.append(replace(document, sentences=tuple(_swap(s, names) for s in document.sentences)))
-        else:
-            made.append(document)
+            document = replace(document, sentences=tuple(_swap(s, names) for s in document.sentences))
+        made.append(document)
     return tuple(made)
 
 

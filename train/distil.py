@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from datasets import ClassLabel, Dataset, Features, List, Value, concatenate_datasets
 
 from brinkline.data.corpus import normalised
-from brinkline.data.detached import read_texts
+from brinkline.data.detached import read_texts, text_sha256
 from brinkline.model.checkpoint import TOKENIZER, Calibration, file_sha256
 from brinkline.model.classifier import probabilities
 from brinkline.model.encoding import SentenceEncoder
@@ -19,12 +19,16 @@ from brinkline.model.engine import Logits, run_sorted
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.model.network import STATE, Network
 from brinkline.train import calibrate
+from brinkline.train.arguments import has_bfloat16
 from brinkline.train.metrics import FloatArray
 from brinkline.train.runs import best_seed
 from brinkline.train.scoring import TorchEngine
 from brinkline.train.settings import Distillation
 
 logger = logging.getLogger(__name__)
+
+KEPT = "soft-labels.npz"
+"""What a teacher said, in its run folder."""
 
 _TARGETS = Features(
     {
@@ -38,20 +42,19 @@ _TARGETS = Features(
 )
 
 
-def with_teacher(train: Dataset, settings: Distillation, measured: Sequence[str], cache: Path) -> Dataset:
+def with_teacher(train: Dataset, settings: Distillation, measured: Sequence[str]) -> Dataset:
     """Add a teacher's targets to a training set, and the sentences that it alone labels.
 
     :param train: as made by ``brinkline.data.corpus.to_dataset``.
     :param settings: name the teacher and the sentences.
     :param measured: texts that must not be learned from; they are left out of the sentences without labels.
-    :param cache: file in which the teacher's logits are kept for the next seed.
     :return: columns of ``train`` plus ``stance_target`` and ``signal_target``.
     """
     labelled = list(train["text"])
     taken = {normalised(text) for text in (*labelled, *measured)}
     plain = [item.text for path in settings.unlabelled for item in read_texts(path)]
     plain = [text for text in dict.fromkeys(plain) if normalised(text) not in taken]
-    stance, signals = teacher_targets(settings, [*labelled, *plain], cache)
+    stance, signals = teacher_targets(settings, [*labelled, *plain])
     n, share = len(labelled), settings.share
     hard_stance = np.eye(len(STANCES))[np.array(train["stance"])]
     hard_signals = np.array(train["signals"])
@@ -76,35 +79,55 @@ def with_teacher(train: Dataset, settings: Distillation, measured: Sequence[str]
     return concatenate_datasets(parts)
 
 
-def teacher_targets(
-    settings: Distillation, texts: Sequence[str], cache: Path
-) -> tuple[FloatArray, FloatArray]:
+def teacher_targets(settings: Distillation, texts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     """Return a teacher's calibrated probabilities, softened by the temperature.
+
+    What the teacher has read once is kept in its run folder, for the next seed and the next student.
 
     :param settings: name the teacher.
     :param texts: ``n`` sentences.
-    :param cache: file in which the logits are kept.
     :return: stance and signals, *Shape:* ``(n, 3)`` each.
     """
     checkpoint = best_seed(settings.teacher).checkpoint
-    key = hashlib.sha256(
-        "\0".join((file_sha256(checkpoint / STATE), *texts)).encode("utf-8", "surrogatepass")
-    ).hexdigest()
-    logits = _cached(cache, key)
-    if logits is None:
-        logger.info("the teacher %s reads %d sentences", settings.teacher, len(texts))
+    kept = _Kept(settings.teacher / KEPT, file_sha256(checkpoint / STATE))
+    new = [text for text in dict.fromkeys(texts) if text not in kept]
+    if new:
+        logger.info("the teacher %s reads %d sentences", settings.teacher, len(new))
         network, limits = Network.load(checkpoint)
         encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, limits["max_tokens"])
-        logits = run_sorted(TorchEngine(network), encoder.encode(list(texts)), encoder.pad_id, 64)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(cache, key=np.array(key), stance=logits.stance, signals=logits.signals)
+        # A teacher's word need not be exact to the last digit, and it has much to read.
+        engine = TorchEngine(network, bfloat16=has_bfloat16(cpu=True))
+        kept.add(new, run_sorted(engine, encoder.encode(new), encoder.pad_id, 64))
+    logits = kept.of(texts)
     calibration = calibrate.read(checkpoint) or Calibration()
     softer = Logits(logits.stance / settings.temperature, logits.signals / settings.temperature)
     return probabilities(softer, calibration)
 
 
-def _cached(cache: Path, key: str) -> Logits | None:
-    if not cache.is_file():
-        return None
-    with np.load(cache) as kept:
-        return Logits(kept["stance"], kept["signals"]) if str(kept["key"]) == key else None
+class _Kept:
+    """Logits by the hash of their text, in a file beside the teacher."""
+
+    def __init__(self, path: Path, teacher: str) -> None:
+        self._path, self._teacher = path, teacher
+        self._logits: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
+        if path.is_file():
+            with np.load(path) as file:
+                if str(file["teacher"]) == teacher:
+                    self._logits = dict(zip(file["texts"].tolist(), file["logits"], strict=True))
+
+    def __contains__(self, text: str) -> bool:
+        return text_sha256(text) in self._logits
+
+    def add(self, texts: Sequence[str], logits: Logits) -> None:
+        rows = np.concatenate([logits.stance, logits.signals], axis=1)
+        self._logits |= dict(zip(map(text_sha256, texts), rows, strict=True))
+        aside = self._path.with_name(f"{self._path.stem}-{os.getpid()}.npz")
+        names = np.array(list(self._logits))
+        np.savez(
+            aside, teacher=np.array(self._teacher), texts=names, logits=np.stack([*self._logits.values()])
+        )
+        aside.replace(self._path)
+
+    def of(self, texts: Sequence[str]) -> Logits:
+        rows = np.stack([self._logits[text_sha256(text)] for text in texts])
+        return Logits(rows[:, :3], rows[:, 3:])

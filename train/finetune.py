@@ -161,8 +161,7 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
         measured = [
             s.text for documents in (data.split.dev, *data.evaluate.values()) for s in sentences_of(documents)
         ]
-        cache = settings.run_folder / "teacher.npz"
-        train = distil.with_teacher(train, settings.distillation, measured, cache)
+        train = distil.with_teacher(train, settings.distillation, measured)
     trainer = build_trainer(
         network,
         encoder,

@@ -17,15 +17,20 @@ from brinkline.model.network import Network
 
 
 class TorchEngine:
-    """A torch network behind the same interface as the engines of inference; computes in fp32."""
+    """A torch network behind the same interface as the engines of inference.
 
-    def __init__(self, network: Network) -> None:
+    :param network: is put into evaluation mode.
+    :param bfloat16: compute in bfloat16 where that is fast, else in fp32.
+    """
+
+    def __init__(self, network: Network, bfloat16: bool = False) -> None:
         self._network = network.eval()
+        self._bfloat16 = bfloat16
         self._device = next(network.parameters()).device
 
     def run(self, batch: Batch) -> Logits:
         """Return the logits of a batch."""
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             stance, signals = self._network(**to_tensors(batch, self._device))
         return Logits(stance.float().cpu().numpy(), signals.float().cpu().numpy())
 

@@ -73,8 +73,8 @@ def test_targets_mix_label_and_teacher(
     alone = Distillation(teacher=teacher, unlabelled=[texts], share=1)
     half = Distillation(teacher=teacher, unlabelled=[texts], share=0.5)
     measured = ["The rain, on Monday 7!"]
-    whole = distil.with_teacher(train, alone, measured, tmp_path / "cache.npz")
-    mixed = distil.with_teacher(train, half, measured, tmp_path / "cache.npz")
+    whole = distil.with_teacher(train, alone, measured)
+    mixed = distil.with_teacher(train, half, measured)
     n = len(train)
     assert len(whole) == len(mixed) == n + 29, "what is measured on is not learned from"
     hard = np.eye(3)[train["stance"]]
