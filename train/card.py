@@ -128,7 +128,23 @@ def _figures(metrics: Mapping[str, Any]) -> str:
         )
     columns = ["data", "sentences", "stance macro-F1", "signals macro-F1", "stance calibration error"]
     note = "In brackets: 95 % bootstrap intervals over documents."
-    return f"{table(columns, rows)}\n\n{note}"
+    return "\n\n".join([table(columns, rows), note, *_probes(metrics)])
+
+
+def _probes(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a line for each set of contrast groups, and one for the name-swap probe."""
+    lines = []
+    for name, figures in metrics.get("evaluations", {}).items():
+        if found := figures.get("contrast"):
+            lines.append(
+                f"Contrast groups of {name} wholly right: {found['wholly_right']:.1%} of {found['groups']}."
+            )
+    if swapped := metrics.get("name_swap"):
+        lines.append(
+            f"With the names of the actors exchanged, the stance changes in {swapped['stance']:.1%} and a signal in "
+            f"{swapped['signals']:.1%} of {swapped['swaps']} template sentences."
+        )
+    return lines
 
 
 def _calibration(manifest: Manifest) -> str:

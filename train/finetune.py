@@ -145,34 +145,9 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
     if (done := read_result(folder)) is not None:
         logger.info("seed %d is finished already", seed)
         return done
-    checkpoints = folder / "checkpoints"
-    limits = {"max_tokens": settings.max_tokens, "context": settings.context}
     set_seed(seed)
-    module, tokenizer, base_hash = load_base(settings.base_model)
-    _check_length(module, settings.max_tokens)
-    network, encoder = Network(module, settings.dropout), SentenceEncoder(tokenizer, settings.max_tokens)
-    split = replace(data.split, train=with_other_names(data.split.train, settings.swap_names, seed))
-    columns = to_dataset_dict(split, settings.context)
-    train = columns["train"]
-    objective = _objective(settings, train)
-    if settings.contrastive_epochs and last_checkpoint(checkpoints) is None:
-        contrastive.warm_up(network, encoder, limits, train, settings, folder / "contrastive", seed)
-    if settings.distillation:
-        measured = [
-            s.text for documents in (data.split.dev, *data.evaluate.values()) for s in sentences_of(documents)
-        ]
-        train = distil.with_teacher(train, settings.distillation, measured)
-    trainer = build_trainer(
-        network,
-        encoder,
-        limits,
-        train,
-        columns["dev"],
-        training_arguments(settings.trainer, checkpoints, seed),
-        objective=objective,
-        layer_decay=settings.layer_decay,
-        patience=settings.patience,
-    )
+    trainer, base_hash = _prepare(settings, data, seed, folder)
+    checkpoints = folder / "checkpoints"
     state = _train(trainer, checkpoints, settings.patience)
     best = best_checkpoint(checkpoints, state.best_model_checkpoint)
     if not is_main_process():
@@ -187,6 +162,37 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
     result = _measure_seed(seed, best, state.best_metric, data)
     write_result(folder, result)
     return result
+
+
+def _prepare(settings: Settings, data: Data, seed: int, folder: Path) -> tuple[StanceSignalTrainer, str]:
+    """Return the trainer of a seed, and the hash of the base model's weights."""
+    limits = {"max_tokens": settings.max_tokens, "context": settings.context}
+    module, tokenizer, base_hash = load_base(settings.base_model)
+    _check_length(module, settings.max_tokens)
+    network, encoder = Network(module, settings.dropout), SentenceEncoder(tokenizer, settings.max_tokens)
+    split = replace(data.split, train=with_other_names(data.split.train, settings.swap_names, seed))
+    columns = to_dataset_dict(split, settings.context)
+    train = columns["train"]
+    objective = _objective(settings, train)
+    checkpoints = folder / "checkpoints"
+    if settings.contrastive_epochs and last_checkpoint(checkpoints) is None:
+        contrastive.warm_up(network, encoder, limits, train, settings, folder / "contrastive", seed)
+    if settings.distillation:
+        others = [data.split.dev, *data.evaluate.values()]
+        measured = [sentence.text for documents in others for sentence in sentences_of(documents)]
+        train = distil.with_teacher(train, settings.distillation, measured)
+    trainer = build_trainer(
+        network,
+        encoder,
+        limits,
+        train,
+        columns["dev"],
+        training_arguments(settings.trainer, checkpoints, seed),
+        objective=objective,
+        layer_decay=settings.layer_decay,
+        patience=settings.patience,
+    )
+    return trainer, base_hash
 
 
 def summarise_seeds(results: Sequence[SeedResult]) -> dict[str, Any]:

@@ -307,3 +307,11 @@ def test_describe_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert second["sha256"] == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     monkeypatch.chdir(folder)
     assert describe_files(["a.jsonl"]) == [first]
+
+
+def test_sentences_of_one_document_are_put_together() -> None:
+    first, second = made_up([2, 3])
+    more = replace(second, sentences=first.sentences)
+    merged = merge_documents([first, second, more])
+    assert [document.id for document in merged] == [first.id, second.id]
+    assert merged[1].sentences == (*second.sentences, *first.sentences)
