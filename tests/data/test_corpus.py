@@ -18,6 +18,7 @@ from brinkline.data.corpus import (
     content_sha256,
     describe_files,
     label_counts,
+    merge_documents,
     split_documents,
     to_dataset,
     to_dataset_dict,
