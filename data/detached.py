@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import lzma
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def read_detached(labels: str | Path, texts: str | Path) -> list[Document]:
     :raises LabelledDataError: with file, line and field of everything that is wrong, also of labels that have no text.
     """
     known = _read_labels(Path(labels))
-    found: dict[str, list[tuple[PlainText, LabelledSentence]]] = {}
+    found: dict[str, list[tuple[PlainText, LabelledSentence, int]]] = {}
     before: dict[tuple[str, str], PlainText] = {}
     seen = set()
     for item in read_texts(texts):
@@ -83,15 +84,16 @@ def read_detached(labels: str | Path, texts: str | Path) -> list[Document]:
         if digest not in known or digest in seen:
             continue
         seen.add(digest)
-        stance, signals, _ = known[digest]
+        stance, signals, line = known[digest]
         previous = (last.text,) if last and last.index == item.index - 1 else ()
         sentence = LabelledSentence(item.text, stance, signals, previous, digest, {}, item.licence)
-        found.setdefault(f"{item.source}/{item.document}", []).append((item, sentence))
+        name = f"{item.source}/{item.document or digest}"
+        found.setdefault(name, []).append((item, sentence, line))
     if missing := [line for digest, (_, _, line) in known.items() if digest not in seen]:
         message = f"{len(missing)} of {len(known)} labels have no text in {texts}: is it another version?"
         raise LabelledDataError([Problem(str(labels), missing[0], "sha256", message)])
     return [
-        Document(name, members[0][0].source, tuple(sentence for _, sentence in members), str(labels), 1)
+        Document(name, members[0][0].source, tuple(s for _, s, _ in members), str(labels), members[0][2])
         for name, members in found.items()
     ]
 
@@ -101,7 +103,7 @@ def _read_labels(path: Path) -> dict[str, tuple[str, tuple[str, ...], int]]:
     known: dict[str, tuple[str, tuple[str, ...], int]] = {}
     for number, record in _records(path, problems):
         digest, stance, signals = (record.get(key) for key in ("sha256", "stance", "signals"))
-        if not isinstance(digest, str) or len(digest) != DIGITS:
+        if not isinstance(digest, str) or not re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", digest):
             problems.append(Problem(str(path), number, "sha256", f"expected {DIGITS} hexadecimal digits"))
         elif digest in known:
             problems.append(
@@ -111,9 +113,11 @@ def _read_labels(path: Path) -> dict[str, tuple[str, tuple[str, ...], int]]:
             problems.append(
                 Problem(str(path), number, "stance", f"{stance!r} is none of {', '.join(STANCES)}")
             )
-        elif not isinstance(signals, list) or not set(signals) <= set(SIGNALS):
+        elif not isinstance(signals, list) or any(signals.count(s) > 1 or s not in SIGNALS for s in signals):
             problems.append(
-                Problem(str(path), number, "signals", f"{signals!r} is no list of {', '.join(SIGNALS)}")
+                Problem(
+                    str(path), number, "signals", f"{signals!r} is no list of {', '.join(SIGNALS)}, each once"
+                )
             )
         else:
             known[digest] = (stance, order_signals(signals), number)

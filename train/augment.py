@@ -94,29 +94,40 @@ _PATTERN = re.compile(
 )
 
 
-def swap_names(text: str, drawn: random.Random) -> str:
-    """Replace the countries of a text by others, each by the same one throughout.
+_ARTICLE = re.compile(r"\b([Aa])n?(?= $)")
+
+
+def other_countries(drawn: random.Random) -> tuple[int, ...]:
+    """Draw for each country of :data:`COUNTRIES` the one that takes its place: never itself, never one twice."""
+    order = drawn.sample(range(len(COUNTRIES)), len(COUNTRIES))
+    following = dict(zip(order, [*order[1:], order[0]], strict=True))  # one cycle through all of them
+    return tuple(following[i] for i in range(len(COUNTRIES)))
+
+
+def swap_names(text: str, others: Sequence[int]) -> str:
+    """Replace the countries of a text by others.
 
     :param text: a sentence; one without a known name comes back as it is.
-    :param drawn: draws the new names.
+    :param others: as :func:`other_countries` draws them.
     """
-    known = sorted({_FORMS[name][0] for name in _PATTERN.findall(text)})
-    others = drawn.sample(range(len(COUNTRIES)), len(known))
-    new = dict(zip(known, others, strict=True))
-
-    def other(match: re.Match[str]) -> str:
+    parts, end = [], 0
+    for match in _PATTERN.finditer(text):
         country, form = _FORMS[match[1]]
-        name = COUNTRIES[new[country]][form]
-        if not match[1].lower().startswith("the ") and text[: match.start()].lower().endswith("the "):
+        name = COUNTRIES[others[country]][form]
+        before = text[end : match.start()]
+        if not match[1].lower().startswith("the ") and before.lower().endswith("the "):
             name = name.removeprefix("the ")
-        starts = match.start() == 0 or match[1].startswith("The ")
-        return name[0].upper() + name[1:] if starts else name
-
-    return _PATTERN.sub(other, text)
+        if not name.startswith("the "):
+            before = _ARTICLE.sub(lambda a: a[1] + ("n" if name[0] in "AEIOU" else ""), before)  # noqa: B023
+        if match.start() == 0 or match[1].startswith("The "):
+            name = name[0].upper() + name[1:]
+        parts += [before, name]
+        end = match.end()
+    return "".join([*parts, text[end:]])
 
 
 def with_other_names(documents: Sequence[Document], share: float, seed: int) -> tuple[Document, ...]:
-    """Replace the countries in a share of the documents; the labels stay.
+    """Replace the countries in a share of the documents, each by the same one throughout; the labels stay.
 
     :param documents: of the training part.
     :param share: of the documents, 0 to 1.
@@ -127,13 +138,12 @@ def with_other_names(documents: Sequence[Document], share: float, seed: int) -> 
         # Drawn for each document by itself: what becomes of one does not depend on the others.
         drawn = random.Random(f"{seed} {document.id}")
         if drawn.random() < share:
-            names = drawn.getrandbits(64)
-            document = replace(document, sentences=tuple(_swap(s, names) for s in document.sentences))
+            others = other_countries(drawn)
+            document = replace(document, sentences=tuple(_swap(s, others) for s in document.sentences))
         made.append(document)
     return tuple(made)
 
 
-def _swap(sentence: LabelledSentence, names: int) -> LabelledSentence:
-    text = swap_names(sentence.text, random.Random(names))
-    previous = tuple(swap_names(before, random.Random(names)) for before in sentence.previous)
-    return replace(sentence, text=text, previous=previous)
+def _swap(sentence: LabelledSentence, others: Sequence[int]) -> LabelledSentence:
+    previous = tuple(swap_names(before, others) for before in sentence.previous)
+    return replace(sentence, text=swap_names(sentence.text, others), previous=previous)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network
 from brinkline.train.arguments import training_arguments
 from brinkline.train.objective import Objective
-from brinkline.train.settings import Settings
+from brinkline.train.settings import Settings, SettingsError
 from brinkline.train.trainer import StanceSignalTrainer, build_trainer
 
 logger = logging.getLogger(__name__)
@@ -59,12 +60,16 @@ def warm_up(
     :param limits: ``max_tokens`` and ``context``.
     :param train: as made by ``brinkline.data.corpus.to_dataset``.
     :param settings: of the run.
-    :param folder: for the trainer, which writes nothing there.
+    :param folder: for the trainer, which saves nothing there.
     :param seed: of the order of the data.
+    :raises SettingsError: where several processes train.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SettingsError(["contrastive_epochs: works in one process only"])
     logger.info("contrastive warm-up, %d epochs", settings.contrastive_epochs)
     values = {**settings.trainer, "num_train_epochs": settings.contrastive_epochs}
-    arguments = training_arguments({**values, "eval_strategy": "no", "save_strategy": "no"}, folder, seed)
+    values |= {"eval_strategy": "no", "save_strategy": "no", "report_to": "none"}
+    arguments = training_arguments(values, folder, seed)
     build_trainer(
         network,
         encoder,
@@ -89,6 +94,7 @@ class ContrastiveTrainer(StanceSignalTrainer):
         num_items_in_batch: Tensor | int | None = None,  # noqa: ARG002
     ) -> Any:
         """Return the contrastive loss of a batch; it has no outputs."""
+        # Past the wrapper that would average the gradients of several processes: warm_up refuses those.
         network: Network = self.accelerator.unwrap_model(model)
         stance, signals = inputs["stance_labels"], inputs["signal_labels"]
         arguments = {k: v for k, v in inputs.items() if k not in ("stance_labels", "signal_labels")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from datasets import ClassLabel, Dataset, Features, List, Value, concatenate_datasets
 
-from brinkline.data.corpus import normalised
+from brinkline.data.corpus import Split, normalised
 from brinkline.data.detached import read_texts, text_sha256
 from brinkline.model.checkpoint import TOKENIZER, Calibration, file_sha256
 from brinkline.model.classifier import probabilities
@@ -23,7 +24,7 @@ from brinkline.train.arguments import has_bfloat16
 from brinkline.train.metrics import FloatArray
 from brinkline.train.runs import best_seed
 from brinkline.train.scoring import TorchEngine
-from brinkline.train.settings import Distillation
+from brinkline.train.settings import Distillation, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,26 @@ _TARGETS = Features(
         "signal_target": List(Value("float32"), length=len(SIGNALS)),
     }
 )
+
+
+def check_teacher(settings: Distillation, split: Split) -> None:
+    """Refuse a teacher that was trained on what the student is stopped, calibrated or tested on.
+
+    :param settings: name the teacher.
+    :param split: the student's.
+    :raises SettingsError: where a document of the dev or test part stands in the teacher's training part, or the
+        teacher's run folder does not tell its parts.
+    """
+    path = settings.teacher / "split.json"
+    try:
+        learned = set(json.loads(path.read_text(encoding="utf-8"))["train"]["ids"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError([f"distillation.teacher: {path} cannot be read: {error!r}"]) from None
+    shared = [document.id for document in (*split.dev, *split.test) if document.id in learned]
+    if shared:
+        problem = f"was trained on {len(shared)} documents of the student's dev and test parts (the first: {shared[0]})"
+        advice = "train it on the same data, with the same split"
+        raise SettingsError([f"distillation.teacher: {settings.teacher} {problem}: {advice}"])
 
 
 def with_teacher(train: Dataset, settings: Distillation, measured: Sequence[str]) -> Dataset:

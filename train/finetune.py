@@ -70,7 +70,7 @@ from brinkline.train.trainer import StanceSignalTrainer, build_trainer
 logger = logging.getLogger("brinkline.train.finetune")
 
 TEST_SPLIT = "test split"
-OWN = Path(brinkline.data.__file__).parent.resolve()
+OWN = [Path(brinkline.data.__file__).parent.resolve() / name for name in ("corpus", "contrast")]
 """The project's own corpus stands here."""
 
 
@@ -178,6 +178,7 @@ def _prepare(settings: Settings, data: Data, seed: int, folder: Path) -> tuple[S
     if settings.contrastive_epochs and last_checkpoint(checkpoints) is None:
         contrastive.warm_up(network, encoder, limits, train, settings, folder / "contrastive", seed)
     if settings.distillation:
+        distil.check_teacher(settings.distillation, data.split)
         others = [data.split.dev, *data.evaluate.values()]
         measured = [sentence.text for documents in others for sentence in sentences_of(documents)]
         train = distil.with_teacher(train, settings.distillation, measured)
@@ -283,7 +284,7 @@ def describe_training(documents: Sequence[Document]) -> list[dict[str, Any]]:
     for source in dict.fromkeys(document.source for document in documents):
         members = [document for document in documents if document.source == source]
         licences = sorted({s.licence for s in sentences_of(members) if s.licence})
-        own = all(Path(document.file).resolve().is_relative_to(OWN) for document in members)
+        own = all(Path(document.file).resolve().parent in OWN for document in members)
         rows.append(
             {
                 "source": source,

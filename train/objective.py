@@ -45,16 +45,19 @@ class Objective:
     """Above 0: every batch runs twice, and the two dropouts are drawn together with this weight (Liang et al. 2021,
     arXiv:2106.14448)."""
 
-    def __call__(self, forward: Callable[[], Outputs], stance: Tensor, signals: Tensor) -> LossParts:
+    def __call__(
+        self, forward: Callable[[], Outputs], stance: Tensor, signals: Tensor, training: bool = True
+    ) -> LossParts:
         """Return the loss of a batch.
 
-        :param forward: runs the batch through the network; called twice with ``r_drop``.
+        :param forward: runs the batch through the network; called twice with ``r_drop`` while training.
         :param stance: target probabilities, *Shape:* ``(batch_size, 3)``.
         :param signals: target probabilities, *Shape:* ``(batch_size, 3)``.
+        :param training: False in evaluation, where there is no dropout to draw together.
         """
         outputs = _float(forward())
         first = self.stance_loss(outputs[0], stance), self.signal_loss(outputs[1], signals)
-        if not self.r_drop:
+        if not (self.r_drop and training):
             return LossParts(*first, self.signal_loss_weight, outputs)
         again = _float(forward())
         second = self.stance_loss(again[0], stance), self.signal_loss(again[1], signals)

@@ -57,6 +57,8 @@ def read_probe(path: Path = NAMES) -> Probe:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         probe = Probe(tuple(values["templates"]), tuple(values["actors"]))
+        if len(probe.actors) < 4 or not probe.templates:
+            raise ProbeError(f"{path}: expected at least one template and four actors")
         for number, template in enumerate(probe.templates):
             for actor in probe.actors:
                 filled = template.format(a=actor, b=actor)
@@ -91,7 +93,7 @@ def name_swap(classifier: Classifier, probe: Probe | None = None, draws: int = D
 
     :param classifier: a loaded model.
     :param probe: templates and actors; those of the project where None.
-    :param draws: how often each template is filled.
+    :param draws: how often each template is filled, at least once.
     :return: ``templates``, ``swaps``, the share of swaps that change the ``stance`` and that change any of the
         ``signals``, and the ``worst`` templates.
     """

@@ -19,8 +19,9 @@ import yaml
 
 from brinkline.train import finetune
 from brinkline.train.report import table
+from brinkline.train.runs import check_folder
 from brinkline.train.scripts import run_script
-from brinkline.train.settings import SettingsError, load_settings
+from brinkline.train.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger("brinkline.train.recipes")
 
@@ -57,6 +58,8 @@ def read_plan(path: Path) -> Plan:
             Variant(name, item["says"], tuple(item.get("set", [])))
             for name, item in values["variants"].items()
         )
+        if not variants:
+            raise KeyError("variants")
         return Plan(Path(values["base"]), tuple(values.get("common", [])), variants)
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         problem = f"{path}: expected base, common and variants with 'says' and 'set'"
@@ -65,11 +68,13 @@ def read_plan(path: Path) -> Plan:
 
 def run_variant(plan: Plan, variant: Variant) -> Path:
     """Train a variant with all seeds, unless that is done, and return its run folder."""
-    overrides = [f"name=recipe-{variant.name}", *plan.common, *variant.overrides]
-    settings = load_settings(plan.base, overrides)
+    settings = _settings(plan, variant)
+    check_folder(
+        settings, None, resume=True, overwrite=False
+    )  # a run made with other settings or data is refused
     if not _seeds_file(settings.run_folder).is_file():
         logger.info("%s: %s", variant.name, variant.says)
-        finetune.run(settings, resume=(settings.run_folder / "settings.yaml").is_file())
+        finetune.run(settings, resume=True)
     return settings.run_folder
 
 
@@ -81,7 +86,8 @@ def write_table(plan: Plan, folders: dict[str, Path], out: Path) -> None:
     :param out: the Markdown file.
     """
     results = {name: json.loads(_seeds_file(folder).read_text("utf-8")) for name, folder in folders.items()}
-    sets = [name for name in next(iter(results.values())) if name != "seeds"]
+    # The test split is drawn from a variant's own data: only sets that all were measured on can be compared.
+    sets = [name for name in next(iter(results.values())) if name not in ("seeds", finetune.TEST_SPLIT)]
     columns = ["variant", "changed", "seeds", *(f"{s}: {label}" for s in sets for label in FIGURES.values())]
     rows = []
     for variant in plan.variants:
@@ -95,6 +101,10 @@ def write_table(plan: Plan, folders: dict[str, Path], out: Path) -> None:
     head, _, rest = before.partition(begin)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
+def _settings(plan: Plan, variant: Variant) -> Settings:
+    return load_settings(plan.base, [f"name=recipe-{variant.name}", *plan.common, *variant.overrides])
 
 
 def _cell(figure: dict[str, Any]) -> str:
@@ -121,9 +131,10 @@ def main(
             run_variant(recipes, variant)
     folders = {}
     for variant in recipes.variants:
-        folder = load_settings(recipes.base, [f"name=recipe-{variant.name}", *recipes.common]).run_folder
-        if _seeds_file(folder).is_file():
-            folders[variant.name] = folder
+        settings = _settings(recipes, variant)
+        if _seeds_file(settings.run_folder).is_file():
+            check_folder(settings, None, resume=True, overwrite=False)  # old figures never beside new ones
+            folders[variant.name] = settings.run_folder
     write_table(recipes, folders, out)
 
 

@@ -17,6 +17,7 @@ import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from brinkline.data.corpus import describe_files
+from brinkline.model.checkpoint import file_sha256
 from brinkline.train.arguments import training_arguments
 from brinkline.train.scripts import log_to
 from brinkline.train.settings import Settings, SettingsError
@@ -25,6 +26,7 @@ SETTINGS = "settings.yaml"
 LOG = "log.txt"
 RESULT = "result.json"
 STATE = "trainer_state.json"
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -177,9 +179,16 @@ def best_checkpoint(checkpoints: Path, best: str | None) -> Path:
     return found
 
 
+def _describe_teacher(folder: Path) -> dict[str, Any]:
+    weights = best_seed(folder).checkpoint / WEIGHTS
+    return {"file": f"{folder.name}/{weights.name}", "sha256": file_sha256(weights)}
+
+
 def _describe(settings: Settings, limit: int | None) -> dict[str, Any]:
     data = settings.data
     joined = [path for pair in data.detached for path in (pair.labels, pair.texts)]
     more = list(settings.distillation.unlabelled) if settings.distillation else []
     files = describe_files([*data.files, *data.train_only, *data.evaluate, *joined, *more])
+    if settings.distillation:
+        files.append(_describe_teacher(settings.distillation.teacher))
     return {"settings": json.loads(settings.model_dump_json()), "limit": limit, "files": files}

@@ -135,7 +135,7 @@ class Settings(BaseModel):
     """What the signals' part of the loss is multiplied with before it is added to the stance's."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of a target that is spread over all labels."""
-    focal_gamma: float = Field(default=0.0, ge=0, le=10)
+    focal_gamma: Literal[0, 1, 2, 3, 4, 5] = 0
     """Above 0: sentences that are easy already count less."""
     r_drop: float = Field(default=0.0, ge=0, le=100)
     """Above 0: each batch runs twice, and the difference that dropout makes is punished with this weight."""

@@ -79,7 +79,8 @@ class StanceSignalTrainer(Trainer):
         """Return the loss of a batch, with the logits if asked for."""
         labels = ("stance_labels", "signal_labels")
         arguments = {name: value for name, value in inputs.items() if name not in labels}
-        parts = self._objective(lambda: model(**arguments), *(inputs[name] for name in labels))
+        stance_target, signal_target = (inputs[name] for name in labels)
+        parts = self._objective(lambda: model(**arguments), stance_target, signal_target, model.training)
         if model.training:
             self._count(stance_loss=parts.stance, signal_loss=parts.signals)
         stance, signals = parts.outputs

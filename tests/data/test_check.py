@@ -1,6 +1,7 @@
 """Looking over data before training: contradictions are errors, repetitions and rare labels warnings."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,18 @@ def test_words_that_give_a_label_away(tmp_path: Path) -> None:
     assert {note.where: note.message for note in notes}["threat"].endswith(
         "warned (25 of 25), side (25 of 50), they (25 of 50)"
     )
+
+
+def test_a_folder_that_holds_its_own_evaluation_data(tmp_path: Path) -> None:
+    rows = [{"text": f"They met on day {n}.", "stance": "conciliatory", "signals": []} for n in range(3)]
+    (tmp_path / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:2]))
+    (tmp_path / "held-out.jsonl").write_text(json.dumps(rows[2]))
+    findings = check([tmp_path], [tmp_path / "held-out.jsonl"])[1]
+    assert not about(findings, "error", "")
+
+
+def test_without_datasketch_the_rest_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasketch", None)
+    findings = findings_of(tmp_path, [("They met.", "conciliatory", []), ("They met.", "conciliatory", [])])
+    assert about(findings, "note", "near-duplicates were not looked for")
+    assert about(findings, "warning", "stands there 2 times")

@@ -88,3 +88,27 @@ def test_texts_that_cannot_be_read(tmp_path: Path) -> None:
     path = write(tmp_path / "t.jsonl", [{"text": " "}, {"body": "x"}])
     with pytest.raises(LabelledDataError, match=r"t.jsonl:2: text: expected a text"):
         read_texts(path)
+
+
+def test_a_text_without_a_document_is_one_by_itself(tmp_path: Path) -> None:
+    texts = write(tmp_path / "t.jsonl", [{"text": "They met."}, {"text": "It rained."}])
+    labels = write(tmp_path / "l.jsonl", [label("It rained.", "neutral"), label("They met.", "conciliatory")])
+    documents = read_detached(labels, texts)
+    assert [len(document.sentences) for document in documents] == [1, 1]
+    assert [document.line for document in documents] == [2, 1]
+
+
+def test_signals_that_are_no_list_of_names(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"sha256": text_sha256("x"), "stance": "hostile", "signals": [["threat"]]},
+        {"sha256": text_sha256("y"), "stance": "hostile", "signals": ["threat", "threat"]},
+        {"sha256": "Z" * 16, "stance": "hostile", "signals": []},
+    ]
+    labels = write(tmp_path / "l.jsonl", rows)
+    with pytest.raises(LabelledDataError) as caught:
+        read_detached(labels, write(tmp_path / "t.jsonl", TEXTS))
+    assert [(p.line, p.field) for p in caught.value.problems] == [
+        (1, "signals"),
+        (2, "signals"),
+        (3, "sha256"),
+    ]

@@ -7,43 +7,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brinkline.data.schema import Document, LabelledSentence
-from brinkline.train.augment import COUNTRIES, swap_names, with_other_names
-
-
-def forms(text: str) -> list[int]:
-    """Return which countries a text names, in the order of the list."""
-    return [i for i, names in enumerate(COUNTRIES) if any(name in text for name in names)]
+from brinkline.train.augment import COUNTRIES, other_countries, swap_names, with_other_names
 
 
 @given(st.integers(0, 10_000))
-def test_each_country_becomes_one_other_throughout(seed: int) -> None:
-    text = swap_names(
-        "Iranian jets left Tehran; Iran said that France and the French knew.", random.Random(seed)
-    )
-    words = text.replace(";", "").rstrip(".").split()
-    found = [names for names in COUNTRIES if text.startswith((names[1], names[1][:1].upper() + names[1][1:]))]
-    assert any(names[2] in text and names[0] in text for names in found), text
-    assert "jets left" in text
-    assert text.endswith("knew.")
-    assert "Iran" not in text or "Iran" in {names[0] for names in COUNTRIES if names[0] in text}
-    assert len(words) >= 11
+def test_every_country_becomes_another(seed: int) -> None:
+    others = other_countries(random.Random(seed))
+    assert sorted(others) == list(range(len(COUNTRIES)))
+    assert all(new != old for old, new in enumerate(others))
 
 
-def test_form_and_article() -> None:
-    texts = {swap_names("The United States spoke.", random.Random(seed)) for seed in range(60)}
-    assert len(texts) > 20
+@given(st.integers(0, 10_000))
+def test_the_same_one_throughout_and_in_the_same_form(seed: int) -> None:
+    others = other_countries(random.Random(seed))
+    text = swap_names("Iranian jets left Tehran; Iran said that France knew.", others)
+    iran, france = (COUNTRIES[others[i]] for i in (1, 0))
+    assert text == f"{iran[1]} jets left {iran[2]}; {iran[0]} said that {france[0]} knew."
+
+
+def test_articles() -> None:
+    texts = [
+        swap_names("The United States spoke.", other_countries(random.Random(seed))) for seed in range(60)
+    ]
+    assert len(set(texts)) > 20
     assert all(text[0].isupper() and text.endswith(" spoke.") for text in texts)
     assert not any("the the" in text.lower() for text in texts)
-    assert all(
-        "the the" not in swap_names("He left the Philippines.", random.Random(seed)) for seed in range(60)
-    )
+    for seed in range(60):
+        others = other_countries(random.Random(seed))
+        assert "the the" not in swap_names("He left the Philippines.", others)
+        article, name = swap_names("a French ship", others).split()[:2]
+        assert article == ("an" if name[0] in "AEIOU" else "a")
 
 
 @pytest.mark.parametrize(
     "text", ["South Sudan spoke.", "New Georgia", "He is a Parisian.", "Chadwick", "US-led"]
 )
 def test_longer_names_stay(text: str) -> None:
-    assert swap_names(text, random.Random(1)) == text
+    assert swap_names(text, other_countries(random.Random(1))) == text
 
 
 def test_share_of_documents() -> None:

@@ -113,26 +113,59 @@ def test_detached_labels_are_trained_on(values: dict[str, Any], texts: Path, tmp
         finetune.load_data(check_settings(values))
 
 
+def test_a_teacher_that_knows_the_students_dev_part_is_refused(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    teacher = finetune.run(check_settings({**values, "name": "teacher", "export": False}))
+    other = {**values, "data": {**values["data"], "split_seed": 1}, "distillation": {"teacher": str(teacher)}}
+    with pytest.raises(SettingsError, match="documents of the student's dev and test parts"):
+        finetune.run(check_settings(other))
+    (teacher / "split.json").unlink()
+    with pytest.raises(SettingsError, match=r"split\.json cannot be read"):
+        finetune.run(check_settings({**other, "name": "another"}))
+
+
+def test_another_teacher_is_another_run(values: dict[str, Any]) -> None:
+    teacher = check_settings({**values, "name": "teacher", "export": False})
+    finetune.run(teacher)
+    student = check_settings(
+        {**values, "export": False, "distillation": {"teacher": str(teacher.run_folder)}}
+    )
+    finetune.run(student)
+    finetune.run(student, resume=True)
+    again = {**values, "name": "teacher", "export": False, "seeds": [3]}
+    finetune.run(check_settings(again), overwrite=True)
+    with pytest.raises(SettingsError, match=r"teacher/model\.safetensors: has changed since the run began"):
+        finetune.run(student, resume=True)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"contrastive_epochs": 1},
         {"layer_decay": 0.5},
-        {"r_drop": 1.0, "label_smoothing": 0.1, "focal_gamma": 1.0},
+        {"r_drop": 1.0},
+        {"label_smoothing": 0.1},
+        {"focal_gamma": 1},
         {"swap_names": 1.0},
         {"class_weight": "balanced"},
     ],
 )
-def test_each_change_trains_to_other_weights(values: dict[str, Any], change: dict[str, Any]) -> None:
+def test_each_change_trains_to_other_weights(
+    values: dict[str, Any], change: dict[str, Any], tmp_path: Path
+) -> None:
     from safetensors.torch import load_file
 
     values |= {"export": False}
-    # swap_names changes nothing here: no tiny sentence names a country.
+    # The tiny tokenizer spells country names in letters.
+    text = Path(values["data"]["files"][0]).read_text(encoding="utf-8")
+    named = tmp_path / "named.jsonl"
+    named.write_text(text.replace("the city", "Iran"), encoding="utf-8")
+    values["data"] = {"files": [str(named)]}
     plain = finetune.run(check_settings({**values, "name": "plain"}))
     changed = finetune.run(check_settings({**values, "name": "changed", **change}))
     one, other = (load_file(best_seed(run).checkpoint / "model.safetensors") for run in (plain, changed))
-    same = all(bool((one[name] == other[name]).all()) for name in one)
-    assert same == ("swap_names" in change)
+    assert any(bool((one[name] != other[name]).any()) for name in one)
 
 
 def test_plan_and_table(values: dict[str, Any], tmp_path: Path) -> None:
@@ -163,7 +196,13 @@ def test_plan_and_table(values: dict[str, Any], tmp_path: Path) -> None:
     rows = [line for line in second.splitlines() if line.startswith(("| base", "| smooth"))]
     assert len(rows) == 2
     assert r"label smoothing \| 0.1" in rows[1]
-    assert rows[0].count("±") == 3
+    # Nothing here was measured but each run's own test split, which is no common measure.
+    assert rows[0].count("±") == 0
+    stale = yaml.safe_load(plan.read_text())
+    stale["variants"]["base"]["set"] = ["dropout=0.3"]
+    plan.write_text(yaml.safe_dump(stale))
+    with pytest.raises(SettingsError, match="dropout: differs from the run to be resumed"):
+        main(plan, out)
     with pytest.raises(SettingsError, match="no such variant"):
         main(plan, out, only=["other"])
 
