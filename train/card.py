@@ -107,7 +107,14 @@ def _training_data(manifest: Manifest) -> str:
         [item["source"], item["licence"], item["documents"], item["sentences"], f"`{item['sha256'][:16]}…`"]
         for item in manifest.training_data
     ]
-    return table(columns, rows)
+    told = manifest.settings.get("distillation")
+    if not told:
+        return table(columns, rows)
+    run = Path(told["teacher"]).name
+    teacher = f"Beside each label stood a teacher's word, with a weight of {told['share']}: the run `{run}`"
+    unlabelled = [Path(path).name for path in told["unlabelled"]]
+    more = f"; sentences that the teacher alone labelled: {', '.join(unlabelled)}" if unlabelled else ""
+    return f"{table(columns, rows)}\n\n{teacher}{more}."
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
