@@ -299,9 +299,9 @@ def quantise(
     block = block if size % block == 0 else size
     blocks = np.moveaxis(array, axis, 1).reshape(array.shape[1 - axis], size // block, block)
     largest = np.abs(blocks).max(axis=2)
-    scales = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
-    # A block of denormal values has a scale of zero after rounding to fp32.
-    scales[scales == 0] = 1.0
+    # Below the smallest normal number a scale has too few digits left: such a block is rounded to zero.
+    smallest = np.finfo(np.float32).tiny
+    scales = np.where(largest / 127 >= smallest, largest / 127, 1.0).astype(np.float32)
     values = np.clip(np.rint(blocks / scales[:, :, None]), -127, 127).astype(np.int8)
     flat = values.reshape(values.shape[0], size)
     return np.ascontiguousarray(np.moveaxis(flat, 1, axis)), np.ascontiguousarray(
