@@ -10,7 +10,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# The same examples in every run, and no time limit: a slow machine is no failure. HYPOTHESIS_PROFILE=explore draws anew.
+# The same examples in every run, and no time limit: a slow machine is no failure.
+# HYPOTHESIS_PROFILE=explore draws others.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
