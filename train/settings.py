@@ -14,7 +14,6 @@ import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
-    DirectoryPath,
     Field,
     FilePath,
     TypeAdapter,
@@ -95,8 +94,8 @@ class Distillation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    teacher: DirectoryPath
-    """Run folder of the teacher, trained before with a file of settings of its own."""
+    teacher: Path
+    """Run folder of the teacher, trained before with a file of settings of its own; looked for when the run begins."""
     unlabelled: list[FilePath] = []
     """Sentences without labels that the teacher labels."""
     share: float = Field(default=0.5, ge=0, le=1)
