@@ -1,23 +1,17 @@
-"""The command line: predict, train, evaluate, export, data check."""
+"""The command line: predict, train, evaluate, export; the data commands are in :mod:`brinkline.cli_data`."""
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from itertools import chain, tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from brinkline.model.errors import BrinklineError
-
-if TYPE_CHECKING:
-    from brinkline.articles import Article, Unreadable
+from brinkline.cli_data import data_app
+from brinkline.terminal import Failures, told_apart, usage_errors
 
 app = typer.Typer(
     name="brinkline",
@@ -26,7 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-data_app = typer.Typer(help="Labelled data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 
@@ -94,14 +87,14 @@ def predict(
     chosen = form or _guess(out)
     if chosen is Format.parquet and out is None:
         raise typer.BadParameter("parquet needs --out", param_hint="--format")
-    with _usage_errors(), _told_apart():
+    with usage_errors(), told_apart():
         try:
             items = read_articles(inputs, text_field=text_field, id_field=id_field, encoding=encoding)
         except LookupError as error:
             raise typer.BadParameter(str(error), param_hint="--encoding") from None
         check_target(out)
         classifier = load(model) if model is not None else shipped()
-        failures = _Failures()
+        failures = Failures()
         read, names = tee(failures.sift(items))
         if (first := next(read, None)) is not None or not failures.count:
             texts = (article.text for article in chain([first] if first else [], read))
@@ -127,7 +120,7 @@ def train(
     limit: Annotated[int | None, typer.Option(min=40, help="Use only so many documents.")] = None,
 ) -> None:
     """Fine-tune, calibrate, evaluate and export a model."""
-    with _usage_errors():
+    with usage_errors():
         from brinkline.train.scripts import log_to_terminal
 
         with log_to_terminal():
@@ -147,7 +140,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a model on labelled data: figures with intervals, baselines, mistakes, pictures."""
-    with _usage_errors():
+    with usage_errors():
         from brinkline.train.scripts import log_to_terminal
 
         with log_to_terminal():
@@ -170,7 +163,7 @@ def export(
     ] = Weights.int8,
 ) -> None:
     """Turn a training checkpoint into a model folder, and compare the two at once."""
-    with _usage_errors():
+    with usage_errors():
         from brinkline.train.scripts import log_to_terminal
 
         with log_to_terminal():
@@ -180,65 +173,9 @@ def export(
         typer.echo(f"{out} is a model folder: brinkline.load({str(out)!r})")
 
 
-@data_app.command("check")
-def data_check(
-    paths: Annotated[list[Path], typer.Argument(help="Labelled .jsonl files or folders.")],
-    against: Annotated[
-        list[Path] | None,
-        typer.Option("--against", help="Evaluation data that must not be trained on; repeatable."),
-    ] = None,
-) -> None:
-    """Look over labelled data before training on them; exit code 1 if anything in them is an error."""
-    from brinkline.data.check import check
-
-    with _usage_errors():
-        _, findings = check(paths, against or [])
-    colours = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "note": None}
-    for finding in findings:
-        typer.secho(str(finding), fg=colours[finding.level])
-    errors = sum(finding.level == "error" for finding in findings)
-    warnings = sum(finding.level == "warning" for finding in findings)
-    typer.secho(f"{errors} errors, {warnings} warnings", bold=True)
-    if errors:
-        raise typer.Exit(1)
-
-
-@data_app.command("agreement")
-def data_agreement(
-    labellings: Annotated[Path, typer.Argument(help="JSON lines with id, first and second.")],
-) -> None:
-    """Tell how far two labellings of the same sentences agree."""
-    from brinkline.data.agreement import agreement, read_pairs
-
-    with _usage_errors():
-        pairs = read_pairs(labellings)
-    for item in agreement(pairs):
-        typer.echo(f"{item.label}: kappa {item.kappa:.3f}, {item.share:.1%} of {item.sentences} the same")
-    differ = sum(pair.first != pair.second for pair in pairs)
-    typer.echo(f"any label: {differ} of {len(pairs)} sentences differ ({differ / len(pairs):.1%})")
-
-
 def main() -> None:
     """Run the command line."""
     app()
-
-
-class _Failures:
-    """Names what could not be read on standard error, and counts it."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def sift(self, items: Iterable[Article | Unreadable]) -> Iterator[Article]:
-        """Let articles through."""
-        from brinkline.articles import Article
-
-        for item in items:
-            if isinstance(item, Article):
-                yield item
-            else:
-                self.count += 1
-                typer.echo(f"brinkline: {item}", err=True)
 
 
 def _guess(out: Path | None) -> Format:
@@ -263,34 +200,3 @@ def _thresholds(values: list[str]) -> dict[str, float]:
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--threshold") from None
     return thresholds
-
-
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    """Turn what the user can mend into one message; anything else keeps its traceback."""
-    try:
-        yield
-    except BrokenPipeError:
-        # Whoever read standard output has gone (head, less): nothing more to say, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-    except ModuleNotFoundError as error:
-        # Everything that predict needs is installed with the package: what is missing comes with training.
-        typer.echo(f"brinkline: {error.name} is missing: pip install 'brinkline[train]'", err=True)
-        raise typer.Exit(2) from None
-    except (BrinklineError, OSError, ImportError) as error:
-        typer.echo(f"brinkline: {error}", err=True)
-        raise typer.Exit(error.exit_code if isinstance(error, BrinklineError) else 2) from None
-
-
-@contextmanager
-def _told_apart() -> Iterator[None]:
-    """Let the library's warnings through to standard error, as lines that begin with the program's name."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("brinkline: %(message)s"))
-    logger = logging.getLogger("brinkline")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
