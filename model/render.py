@@ -1,23 +1,33 @@
 """Scores as HTML: an article whose sentences are marked, for notebooks and for pages of its own.
 
 A fragment brings all its styles inline, since notebooks and mail drop or share style sheets. It sets no text
-colour and only translucent backgrounds, so that it takes on a light or a dark theme. Colour (Okabe and Ito's)
-never stands alone: underline and sign tell the stances apart in grey print. What is added to the article
-stands in ``<small>`` and is left out when a reader copies the text.
+colour and only translucent backgrounds, so that it takes on a light or a dark theme, also where the theme of a
+notebook is not the system's. Colour (after Okabe and Ito) never stands alone: underline, sign and place tell the
+stances apart in grey print. What is added to the article stands in ``<small>``, is named for screen readers, and
+is left out when a reader copies the text.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import groupby
 from typing import NamedTuple
 
-from brinkline.model.labels import SIGNALS
+from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.model.scores import ArticleScores, SentenceScore
 
-__all__ = ["article_html", "page_html"]
+__all__ = ["COLOURS", "article_html", "page_html"]
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "hostile": (213, 94, 0),
+    "neutral": (128, 128, 128),
+    "conciliatory": (16, 124, 190),
+}
+"""Red, green and blue of each stance: Okabe and Ito's vermilion and blue (Color Universal Design, 2002), the blue
+a little lighter, so that both stand out, at 3 to 1 or more, on white and on near-black pages."""
 
 _MINUS = "\N{MINUS SIGN}"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -26,24 +36,32 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 class _Mark(NamedTuple):
     sign: str
     style: str
+    bar: str
 
 
-def _mark(sign: str, rgb: str, shade: float, underline: str) -> _Mark:
+def _mark(stance: str, sign: str, shade: float, underline: str, bar: str) -> _Mark:
+    rgb = ",".join(map(str, COLOURS[stance]))
     style = (
         f"background:rgba({rgb},{shade});border-bottom:{underline} rgb({rgb});border-radius:3px 3px 0 0;"
         "padding:.1em .2em;-webkit-box-decoration-break:clone;box-decoration-break:clone"
     )
-    return _Mark(sign, style)
+    return _Mark(sign, style, f"{bar};background:rgb({rgb})")
 
 
 _MARKS: dict[str, _Mark] = {
-    "hostile": _mark(_MINUS, "213,94,0", 0.15, "2px solid"),
-    "neutral": _mark("", "128,128,128", 0.07, "1px dotted"),
-    "conciliatory": _mark("+", "0,114,178", 0.15, "2px dashed"),
+    "hostile": _mark("hostile", _MINUS, 0.18, "2px solid", "height:.7em;margin-top:.7em"),
+    "neutral": _mark("neutral", "", 0.08, "1px dotted", "height:2px"),
+    "conciliatory": _mark("conciliatory", "+", 0.18, "2px dashed", "height:.7em;margin-bottom:.7em"),
 }
 
-_ROOT = "max-width:48em;line-height:1.8;text-align:left;overflow-wrap:anywhere"
+_ROOT = (
+    "max-width:48em;line-height:1.8;text-align:left;overflow-wrap:anywhere;"
+    "-webkit-print-color-adjust:exact;print-color-adjust:exact"
+)
 _SUMMARY = "font-size:.9em;line-height:1.6;margin:0 0 .4em"
+_STRIP = "display:flex;align-items:center;height:1.4em;margin:0 0 .5em"
+_STRIP_GAPS = 100  # sentences; above, the bars would be narrower than the gaps
+_STRIP_SAYS = "the sentences in order: hostile below the line, conciliatory above"
 _LEGEND = (
     "font-size:.82em;line-height:1.9;margin:0 0 .9em;padding:0 0 .4em;"
     "border-bottom:1px solid rgba(128,128,128,.4)"
@@ -59,7 +77,8 @@ _CUT = "only the beginning was read"
 
 # Line breaks that HTML does not know, and what a page must not hold: controls, halves of surrogate pairs.
 _ODD_BREAK = re.compile("[\v\f\x85\u2028\u2029]")
-_FORBIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# Overrides of direction too: they show letters in an order in which the model did not read them.
+_FORBIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ISOLATE = re.compile("[\u2066-\u2069\r\n]")
 _CLOSE_ISOLATE = "\u2069"
@@ -79,17 +98,19 @@ p{orphans:3;widows:3}}"""
 def article_html(scores: ArticleScores) -> str:
     """Show an article with its sentences marked by stance and labelled with their signals.
 
-    The probabilities of a sentence appear when the pointer rests on it. All text is escaped. Control
-    characters appear as U+FFFD, and marks of writing direction have no effect beyond their sentence.
+    Above it stand a line of summary, a strip with one bar a sentence, and a legend. The probabilities of a
+    sentence appear when the pointer rests on it. All text is escaped. Control characters, halves of surrogate
+    pairs and overrides of writing direction appear as U+FFFD, and other marks of direction have no effect beyond
+    their sentence.
 
     :param scores: the scored article.
     :return: an HTML fragment, with inline styles, without scripts and without anything to load.
     """
     legend = _legend(any(s.truncated for s in scores.sentences)) if scores.sentences else ""
     return (
-        f'<div class="brinkline" style="{_ROOT}">\n'
+        f'<div class="brinkline" role="group" aria-label="scored article" style="{_ROOT}">\n'
         f'<div class="brinkline-summary" style="{_SUMMARY}">{_summary(scores)}</div>\n'
-        f"{legend}"
+        f"{_strip(scores.sentences)}{legend}"
         f'<div class="brinkline-text">{_text(scores)}</div>\n'
         "</div>\n"
     )
@@ -141,8 +162,22 @@ def _signed(value: float) -> str:
     return f"{_MINUS if value < 0 else '+'}{rounded}"
 
 
+def _strip(sentences: Sequence[SentenceScore]) -> str:
+    if not sentences:
+        return ""
+    stances = [sentence.stance for sentence in sentences]
+    separate = len(stances) <= _STRIP_GAPS
+    runs = [(s, 1) for s in stances] if separate else [(s, len(list(run))) for s, run in groupby(stances)]
+    bars = [f'<span style="flex:{n} 1 0;{_MARKS.get(s, _MARKS["neutral"]).bar}"></span>' for s, n in runs]
+    style = f"{_STRIP};gap:1px" if separate else _STRIP
+    return (
+        f'<div class="brinkline-strip" role="img" aria-label="{_STRIP_SAYS}" title="{_STRIP_SAYS}"'
+        f' style="{style}">{"".join(bars)}</div>\n'
+    )
+
+
 def _legend(cut: bool) -> str:
-    items = [f'<span style="{mark.style}">{_sign(mark)}{name}</span>' for name, mark in _MARKS.items()]
+    items = [f'<span style="{_MARKS[name].style}">{_sign(name)}{name}</span>' for name in STANCES]
     items.append(_labels(SIGNALS, cut=False))
     if cut:
         items.append(f"{_labels((), cut=True)} {_CUT}")
@@ -163,11 +198,11 @@ def _text(scores: ArticleScores) -> str:
 
 
 def _sentence(sentence: SentenceScore) -> str:
-    mark = _MARKS.get(sentence.stance, _MARKS["neutral"])
+    style = _MARKS.get(sentence.stance, _MARKS["neutral"]).style
     title = f"{_figures(sentence.stance_probabilities)}; {_figures(sentence.signal_probabilities)}"
     if sentence.truncated:
         title = f"{title}; cut: {_CUT}"
-    text = f'<span style="{mark.style}">{_sign(mark)}<bdi>{_safe(sentence.text)}</bdi></span>'
+    text = f'<span style="{style}">{_sign(sentence.stance)}<bdi>{_safe(sentence.text)}</bdi></span>'
     return f'<span title="{_safe(title)}">{text}{_labels(sentence.signals, sentence.truncated)}</span>'
 
 
@@ -175,16 +210,19 @@ def _figures(probabilities: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {probability:.2f}" for name, probability in probabilities.items())
 
 
-def _sign(mark: _Mark) -> str:
+def _sign(stance: str) -> str:
+    sign = _MARKS[stance].sign if stance in _MARKS else ""
     # A space that does not break keeps sign and labels on the line of the words they belong to.
-    return f'<small style="{_SIGN}">{mark.sign}&nbsp;</small>' if mark.sign else ""
+    spoken = f'role="img" aria-label="{stance}"'
+    return f'<small {spoken} style="{_SIGN}">{sign}&nbsp;</small>' if sign else ""
 
 
 def _labels(signals: Iterable[str], cut: bool) -> str:
     labels = [f'<span style="{_LABEL} solid">{_safe(signal)}</span>' for signal in signals]
     if cut:
         labels.append(f'<span style="{_LABEL} dashed">cut</span>')
-    return f'<small style="{_LABELS}">&nbsp;{"&nbsp;".join(labels)}</small>' if labels else ""
+    spoken = 'role="group" aria-label="signals"'
+    return f'<small {spoken} style="{_LABELS}">&nbsp;{"&nbsp;".join(labels)}</small>' if labels else ""
 
 
 class _Paragraphs:
