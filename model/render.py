@@ -276,20 +276,28 @@ def _safe(text: str) -> str:
 def _clean(text: str) -> str:
     """Replace, one for one, characters that would harm the page."""
     text = _FORBIDDEN.sub(_REPLACEMENT, _ODD_BREAK.sub("\n", text))
-    return _without_stray_closers(text) if _CLOSE_ISOLATE in text else text
+    return _with_whole_isolates(text) if _ISOLATE.search(text) else text
 
 
-def _without_stray_closers(text: str) -> str:
-    """Replace each U+2069 that closes nothing in the text: it would close the ``<bdi>`` around it."""
-    depth = 0
+def _with_whole_isolates(text: str) -> str:
+    """Replace the marks of isolation that have no partner on their line.
 
-    def replace(match: re.Match[str]) -> str:
-        nonlocal depth
-        character = match[0]
-        if character == _CLOSE_ISOLATE and depth == 0:
-            return _REPLACEMENT
-        # Line breaks end the reach of all that is open.
-        depth = 0 if character in "\r\n" else depth + (-1 if character == _CLOSE_ISOLATE else 1)
-        return character
-
-    return _ISOLATE.sub(replace, text)
+    A stray closer would close the ``<bdi>`` around the text; a stray opener would take the closer of that
+    ``<bdi>`` for its own, and what stands after it would change places (UAX #9, rule BD9).
+    """
+    stray: list[int] = []
+    opened: list[int] = []
+    for match in _ISOLATE.finditer(text):
+        if match[0] in "\r\n":
+            stray += opened
+            opened.clear()
+        elif match[0] != _CLOSE_ISOLATE:
+            opened.append(match.start())
+        elif opened:
+            opened.pop()
+        else:
+            stray.append(match.start())
+    characters = list(text) if stray or opened else []
+    for position in stray + opened:
+        characters[position] = _REPLACEMENT
+    return "".join(characters) or text

@@ -330,13 +330,15 @@ def test_page_can_be_encoded_whatever_its_fragments_hold() -> None:
         ("\u2069\u202bturned", "\ufffd\u202bturned"),
         ("\u2067name\u2069 said", "\u2067name\u2069 said"),
         ("\u2067name\u2069\u2069 said", "\u2067name\u2069\ufffd said"),
-        ("\u2067name\nsaid\u2069 so", "\u2067name\nsaid\ufffd so"),
+        ("\u2067name\nsaid\u2069 so", "\ufffdname\nsaid\ufffd so"),
+        ("\u2067\u2066name\u2069 said", "\ufffd\u2066name\u2069 said"),
+        ("\u2067name\u2068 said", "\ufffdname\ufffd said"),
         ("\u202eturned\u202c", "\ufffdturned\u202c"),
         ("\u202dturned", "\ufffdturned"),
     ],
 )
 def test_direction_cannot_leak(text: str, expected: str) -> None:
-    """A ``<bdi>`` holds everything but a mark that closes it, so none of these may get through."""
+    """A ``<bdi>`` holds everything but marks of isolation without a partner, so none of these may get through."""
     scores = ArticleScores(f"{text} {text}", (sentence(text, 0, "neutral", ()),), text, text)
     html = article_html(scores)
     assert len(re.findall(rf"<bdi[^>]*>\s?{re.escape(expected)}</bdi>", html.replace("<br>", ""))) == 4
@@ -391,7 +393,7 @@ def test_article_survives_for_any_text_and_spans(scores: ArticleScores) -> None:
     expected = shown(scores.text)
     assert len(found) == len(expected)
     assert all(
-        left == right or (left, right) == ("\ufffd", "\u2069")
+        left == right or (left == "\ufffd" and right in "\u2066\u2067\u2068\u2069")
         for left, right in zip(found, expected, strict=True)
     )
 
