@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from brinkline.data.corpus import describe_files
 from brinkline.model.checkpoint import file_sha256
@@ -148,10 +148,14 @@ def last_checkpoint(checkpoints: Path) -> Path | None:
 
     The trainer writes its state last: a checkpoint without one was cut off by a kill, and is deleted.
     """
-    while checkpoints.is_dir() and (found := get_last_checkpoint(str(checkpoints))):
-        if (Path(found) / STATE).is_file():
-            return Path(found)
-        shutil.rmtree(found)
+    lead = f"{PREFIX_CHECKPOINT_DIR}-"
+    steps = [int(n) for path in checkpoints.glob(f"{lead}*") if (n := path.name.removeprefix(lead)).isdigit()]
+    for step in sorted(steps, reverse=True):
+        path = checkpoints / f"{lead}{step}"
+        if (path / STATE).is_file():
+            return path
+        if is_main_process():  # the others may stand here at the same time
+            shutil.rmtree(path)
     return None
 
 

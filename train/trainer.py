@@ -113,6 +113,8 @@ class StanceSignalTrainer(Trainer):
             self._sums[name] = self._sums.get(name, 0.0) + loss.item()
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        if not self.args.should_save:  # under torchrun every process comes here, and one file has one writer
+            return
         folder = Path(output_dir or self.args.output_dir or ".")
         network: Network = self.accelerator.unwrap_model(self.model)
         network.save(folder, self._encoder.to_json(), self._limits)

@@ -11,7 +11,6 @@ import yaml
 from safetensors.torch import load_file
 
 import brinkline
-from brinkline.model.labels import SIGNALS
 from brinkline.train import finetune
 from brinkline.train.objective import ClassWeights
 from brinkline.train.runs import last_checkpoint, make_folder, stopped_early
@@ -274,27 +273,6 @@ def test_script_ends_wrong_settings_with_one_message(tmp_path: Path) -> None:
     assert "nowhere" in done.stderr
     assert "epochs: unknown key" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_torchrun_on_two_processes(values: dict[str, Any], tmp_path: Path) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump(values))
-    script = str(ROOT / "train" / "finetune.py")
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        script,
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(config)], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    scores = brinkline.load(tmp_path / "runs" / "tiny" / "model").predict("They met.")
-    assert set(scores.sentences[0].signal_probabilities) == set(SIGNALS)
 
 
 def test_a_tracking_tool_that_is_not_installed_is_named_before_anything_is_loaded(
