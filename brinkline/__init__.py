@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from brinkline.archive import ArchiveReport, score_archive
     from brinkline.model.classifier import Classifier, load, predict, predict_many
     from brinkline.model.labels import SIGNALS, STANCES
     from brinkline.model.scores import ArticleScores, SentenceScore, Summary
 
 _HOMES = {
+    "ArchiveReport": "brinkline.archive",
     "ArticleScores": "brinkline.model.scores",
     "Classifier": "brinkline.model.classifier",
     "SIGNALS": "brinkline.model.labels",
@@ -30,11 +32,13 @@ _HOMES = {
     "load": "brinkline.model.classifier",
     "predict": "brinkline.model.classifier",
     "predict_many": "brinkline.model.classifier",
+    "score_archive": "brinkline.archive",
 }
 
 __all__ = [
     "SIGNALS",
     "STANCES",
+    "ArchiveReport",
     "ArticleScores",
     "Classifier",
     "SentenceScore",
@@ -43,6 +47,7 @@ __all__ = [
     "load",
     "predict",
     "predict_many",
+    "score_archive",
 ]
 
 

@@ -154,7 +154,7 @@ def score_rows(
     :raises ValueError: for a bad threshold or a field that cannot be a column.
     """
     parts = [split_article(article, classifier.manifest.context) for article in articles]
-    return score_split(classifier, parts, thresholds=thresholds, keep=keep, cache=cache)
+    return score_split(classifier, parts, thresholds=thresholds, keep=keep, cache=cache)[0]
 
 
 def score_split(
@@ -164,10 +164,13 @@ def score_split(
     thresholds: Mapping[str, float] | None = None,
     keep: Sequence[str] = (),
     cache: ScoreCache | None = None,
-) -> pa.Table:
-    """Score articles that are already split; see :func:`score_rows`."""
+) -> tuple[pa.Table, int]:
+    """Score articles that are already split; see :func:`score_rows`.
+
+    :return: the rows, and the number of sentences that the model was run on.
+    """
     pa, columns = import_pyarrow(), schema(keep)
-    records = _records(classifier, articles, thresholds, ScoreCache(0) if cache is None else cache)
+    records, scored = _records(classifier, articles, thresholds, ScoreCache(0) if cache is None else cache)
     lengths = [len(article.texts) for article in articles]
     values: dict[str, list[Any]] = {
         "article": _repeat((_printable(article.article.id) for article in articles), lengths),
@@ -180,7 +183,7 @@ def score_split(
     fields = [metadata_columns(article.article.metadata, keep) for article in articles]
     for name in (*keep, METADATA):
         values[name] = _repeat((row[name] for row in fields), lengths)
-    return pa.table([pa.array(values[f.name], f.type) for f in columns], schema=columns)
+    return pa.table([pa.array(values[f.name], f.type) for f in columns], schema=columns), scored
 
 
 def _records(
@@ -188,8 +191,8 @@ def _records(
     articles: Sequence[SplitArticle],
     thresholds: Mapping[str, float] | None,
     cache: ScoreCache,
-) -> list[bytes]:
-    """Return the record of every sentence, scoring those that are new, each once."""
+) -> tuple[list[bytes], int]:
+    """Return the record of every sentence, and how many were new and are scored, each once."""
     known: dict[bytes, bytes] = {}
     missing: dict[bytes, tuple[str, str]] = {}
     keys = [key for article in articles for key in article.keys]
@@ -207,7 +210,7 @@ def _records(
     known |= {k: pack(score) for k, score in zip(missing, scores, strict=True)}
     for sentence_key in keys:
         cache.remember(sentence_key, known[sentence_key])
-    return [known[sentence_key] for sentence_key in keys]
+    return [known[sentence_key] for sentence_key in keys], len(missing)
 
 
 def pack(score: SentenceScore) -> bytes:
