@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from brinkline.model.classifier import Classifier, load, predict, predict_many
     from brinkline.model.labels import SIGNALS, STANCES
     from brinkline.model.scores import ArticleScores, SentenceScore, Summary
+    from brinkline.over_time import Trends, trends
 
 _HOMES = {
     "ArchiveReport": "brinkline.archive",
@@ -29,9 +30,11 @@ _HOMES = {
     "STANCES": "brinkline.model.labels",
     "SentenceScore": "brinkline.model.scores",
     "Summary": "brinkline.model.scores",
+    "Trends": "brinkline.over_time",
     "load": "brinkline.model.classifier",
     "predict": "brinkline.model.classifier",
     "predict_many": "brinkline.model.classifier",
+    "trends": "brinkline.over_time",
     "score_archive": "brinkline.archive",
 }
 
@@ -43,11 +46,13 @@ __all__ = [
     "Classifier",
     "SentenceScore",
     "Summary",
+    "Trends",
     "__version__",
     "load",
     "predict",
     "predict_many",
     "score_archive",
+    "trends",
 ]
 
 

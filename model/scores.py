@@ -11,6 +11,7 @@ from brinkline.model.labels import SIGNALS, STANCES
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,19 @@ class ArticleScores:
 
         fragment = article_html(self)
         return page_html([fragment], title=self.id or "Brinkline") if full_page else fragment
+
+    def plot(self, figsize: tuple[float, float] | None = None) -> Figure:
+        """Draw the article along its sentences: stance and signal probabilities.
+
+        Nothing is shown as a side effect: a notebook shows the figure where it is the value of a cell, and
+        ``scores.plot().savefig("article.pdf")`` writes it to a file.
+
+        :param figsize: width and height in inches.
+        :raises ImportError: without matplotlib (extra ``[plot]``).
+        """
+        from brinkline.model.plots import article_figure
+
+        return article_figure(self, figsize)
 
     def _repr_html_(self) -> str:
         return self.to_html()
