@@ -57,13 +57,20 @@ def _main(
 @app.command()
 def predict(
     inputs: Annotated[
-        list[str], typer.Argument(help="Text, HTML, .jsonl or .csv files; - is standard input.")
+        list[str],
+        typer.Argument(
+            help="Text, HTML, .jsonl, .csv, .tsv or .parquet files, also .gz and .zst; - is standard input. "
+            "With Parquet output also folders."
+        ),
     ],
     form: Annotated[
         Format | None, typer.Option("--format", help="Default: table on a terminal, else jsonl.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write to a file; its suffix may name the format.")
+        Path | None,
+        typer.Option(
+            "--out", help="Write to a file, or Parquet to a folder; the suffix may name the format."
+        ),
     ] = None,
     model: Annotated[
         Path | None, typer.Option("--model", help="A model folder; default: the shipped one.")
@@ -74,8 +81,19 @@ def predict(
     text_field: Annotated[str, typer.Option("--text", help="Field or column that holds the text.")] = "text",
     id_field: Annotated[str, typer.Option("--id", help="Field or column that holds the id.")] = "id",
     encoding: Annotated[str | None, typer.Option("--encoding", help="Of the files; default: UTF-8.")] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", help="Parquet: fields that become columns, e.g. source,date; repeatable."),
+    ] = None,
+    part_rows: Annotated[
+        int | None,
+        typer.Option("--part-rows", min=1, help="Parquet: sentences in one file; default: 50,000."),
+    ] = None,
 ) -> None:
     """Score articles, sentence by sentence.
+
+    Parquet is for archives of any size: --out names a folder of files that readers open as one table, and the same
+    command goes on with a job that was stopped.
 
     Exit codes: 0 all done, 1 some inputs failed (named on standard error, the others are done), 2 wrong usage.
     """
@@ -87,6 +105,24 @@ def predict(
     chosen = form or _guess(out)
     if chosen is Format.parquet and out is None:
         raise typer.BadParameter("parquet needs --out", param_hint="--format")
+    if chosen is not Format.parquet and (keep or part_rows):
+        name = "--keep" if keep else "--part-rows"
+        raise typer.BadParameter("goes with Parquet output (--out scores.parquet)", param_hint=name)
+    if chosen is Format.parquet and out is not None:
+        from brinkline.cli_archive import predict_archive
+
+        predict_archive(
+            inputs,
+            out,
+            model=model,
+            thresholds=thresholds,
+            keep=_keep(keep or []),
+            part_rows=part_rows,
+            text_field=text_field,
+            id_field=id_field,
+            encoding=encoding,
+        )
+        return
     with usage_errors(), told_apart():
         try:
             items = read_articles(inputs, text_field=text_field, id_field=id_field, encoding=encoding)
@@ -182,6 +218,15 @@ def _guess(out: Path | None) -> Format:
     if out is not None:
         return _SUFFIXES.get(out.suffix.lower(), Format.jsonl)
     return Format.table if sys.stdout.isatty() else Format.jsonl
+
+
+def _keep(values: list[str]) -> tuple[str, ...]:
+    from brinkline.archive_rows import check_keep
+
+    try:
+        return check_keep(name.strip() for value in values for name in value.split(",") if name.strip())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--keep") from None
 
 
 def _thresholds(values: list[str]) -> dict[str, float]:

@@ -81,6 +81,7 @@ def test_suffix_of_out_names_the_format(article: Path, model_folder: Path, tmp_p
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [
         ".csv",
         ".html",
+        ".job",
         ".jsonl",
         ".parquet",
         ".txt",
