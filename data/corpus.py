@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import unicodedata
 import warnings
 from collections import Counter
@@ -98,7 +99,7 @@ def to_dataset(documents: Iterable[Document], context: int = 0) -> Dataset:
     """Return one row a sentence as a :class:`datasets.Dataset`.
 
     Columns: ``text``, ``previous`` (the ``context`` sentences before), ``stance`` (class label), ``signals``
-    (list of 0 and 1 in label order), ``document``, ``source``.
+    (list of 0 and 1 in label order, or of NaN where they are not to be learned), ``document``, ``source``.
     """
     from datasets import ClassLabel, Dataset, Features, List, Value
 
@@ -117,7 +118,10 @@ def to_dataset(documents: Iterable[Document], context: int = 0) -> Dataset:
             "text": sentence.text,
             "previous": sentence.context(context),
             "stance": STANCES.index(sentence.stance),
-            "signals": [float(signal in sentence.signals) for signal in SIGNALS],
+            "signals": [
+                float(signal in sentence.signals) if sentence.signals_teach else math.nan
+                for signal in SIGNALS
+            ],
             "document": document.id,
             "source": document.source,
         }
@@ -156,6 +160,15 @@ def leave_out(documents: Iterable[Document], measured: Iterable[Document]) -> tu
         if sentences:
             kept.append(replace(document, sentences=sentences))
     return kept, dropped
+
+
+def without_untaught(documents: Iterable[Document]) -> tuple[Document, ...]:
+    """Take out sentences whose signals do not teach, and documents that have no other.
+
+    Their choice depended on their signals: rates and thresholds measured on them would be off.
+    """
+    kept = [replace(d, sentences=tuple(s for s in d.sentences if s.signals_teach)) for d in documents]
+    return tuple(document for document in kept if document.sentences)
 
 
 def merge_documents(documents: Iterable[Document]) -> list[Document]:

@@ -64,11 +64,12 @@ def read_texts(path: str | Path) -> list[PlainText]:
     return texts
 
 
-def read_detached(labels: str | Path, texts: str | Path) -> list[Document]:
+def read_detached(labels: str | Path, texts: str | Path, signals: bool = True) -> list[Document]:
     """Join detached labels with their texts.
 
     :param labels: the file of labels.
     :param texts: the file of texts, as for :func:`read_texts`.
+    :param signals: False to mark the sentences as teaching their stance alone.
     :return: the labelled sentences as documents, in the order of the texts; texts without a label are left out.
     :raises LabelledDataError: with file, line and field of everything that is wrong, also of labels that have no text.
     """
@@ -84,9 +85,9 @@ def read_detached(labels: str | Path, texts: str | Path) -> list[Document]:
         if digest not in known or digest in seen:
             continue
         seen.add(digest)
-        stance, signals, line = known[digest]
+        stance, given, line = known[digest]
         previous = (last.text,) if last and last.index == item.index - 1 else ()
-        sentence = LabelledSentence(item.text, stance, signals, previous, digest, {}, item.licence)
+        sentence = LabelledSentence(item.text, stance, given, previous, digest, {}, item.licence, signals)
         name = f"{item.source}/{item.document or digest}"
         found.setdefault(name, []).append((item, sentence, line))
     if missing := [line for digest, (_, _, line) in known.items() if digest not in seen]:

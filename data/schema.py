@@ -73,6 +73,8 @@ class LabelledSentence:
     id: str = ""
     targets: Mapping[str, str] = field(default_factory=dict)
     licence: str = ""
+    signals_teach: bool = True
+    """False where the choice of the sentence says something about its signals: then only its stance is learned."""
 
     def context(self, sentences: int) -> str:
         """Return the last so many sentences before this one, as one text."""

@@ -34,6 +34,7 @@ from brinkline.data.corpus import (
     merge_documents,
     split_documents,
     to_dataset_dict,
+    without_untaught,
 )
 from brinkline.data.detached import read_detached
 from brinkline.data.schema import Document, read_labelled, sentences_of
@@ -123,10 +124,11 @@ def load_data(settings: Settings, limit: int | None = None) -> Data:
     spec = settings.data
     evaluation = {name: read_labelled([path]) for name, path in _names(spec.evaluate).items()}
     measured = [document for documents in evaluation.values() for document in documents]
-    joined = [d for pair in spec.detached for d in read_detached(pair.labels, pair.texts)]
+    joined = [d for pair in spec.detached for d in read_detached(pair.labels, pair.texts, pair.signals)]
     documents = merge_documents([*read_labelled(spec.files), *joined])
     documents = _unmeasured(_some(documents, limit), measured)
     split = split_documents(documents, spec.dev, spec.test, spec.split_seed)
+    split = replace(split, dev=without_untaught(split.dev), test=without_untaught(split.test))
     if spec.train_only:
         more = _unmeasured(read_labelled(spec.train_only), measured)
         split = replace(split, train=(*split.train, *more))

@@ -19,14 +19,15 @@ class ClassWeights:
     """Weights of the labels in the loss, made "balanced" as in scikit-learn: n / (classes x count).
 
     :param stance: index of each sentence's stance, *Shape:* ``(n,)``.
-    :param signals: 0 or 1, *Shape:* ``(n, 3)``.
+    :param signals: 0 or 1, or NaN where they are not known, *Shape:* ``(n, 3)``.
     """
 
     def __init__(self, stance: np.ndarray[Any, Any], signals: np.ndarray[Any, Any]) -> None:
         counts = np.maximum(np.bincount(stance, minlength=3), 1)
-        yes = np.maximum(signals.sum(axis=0), 1)
+        known = signals[~np.isnan(signals).any(axis=1)]
+        yes = np.maximum(known.sum(axis=0), 1)
         self.stance = torch.tensor(len(stance) / (3 * counts), dtype=torch.float32)
-        self.signals = torch.tensor((len(signals) - yes) / yes, dtype=torch.float32)
+        self.signals = torch.tensor((len(known) - yes) / yes, dtype=torch.float32)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Objective:
 
         :param forward: runs the batch through the network; called twice with ``r_drop`` while training.
         :param stance: target probabilities, *Shape:* ``(batch_size, 3)``.
-        :param signals: target probabilities, *Shape:* ``(batch_size, 3)``.
+        :param signals: target probabilities, or NaN where there is nothing to learn, *Shape:* ``(batch_size, 3)``.
         :param training: False in evaluation, where there is no dropout to draw together.
         """
         outputs = _float(forward())
@@ -76,13 +77,14 @@ class Objective:
         return -(terms * weights).sum() / (target * weights).sum()
 
     def signal_loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy. *Shape:* both ``(batch_size, 3)``."""
-        target = self._smooth(target, 2)
+        """Return the mean binary cross-entropy over the targets that are known. *Shape:* both ``(batch_size, 3)``."""
+        known = ~target.isnan()
+        target = self._smooth(target.nan_to_num(), 2)
         positive = target * functional.logsigmoid(logits) * self._modulation(torch.sigmoid(logits))
         negative = (1 - target) * functional.logsigmoid(-logits) * self._modulation(torch.sigmoid(-logits))
         if self.weights is not None:
             positive = positive * self.weights.signals.to(logits.device)
-        return -(positive + negative).mean()
+        return -((positive + negative) * known).sum() / known.sum().clamp(min=1)
 
     def _smooth(self, target: Tensor, labels: int) -> Tensor:
         return target * (1 - self.label_smoothing) + self.label_smoothing / labels

@@ -46,6 +46,9 @@ class Detached(BaseModel):
     """File of labels."""
     texts: FilePath
     """File of the texts that they belong to."""
+    signals: bool = True
+    """False where the texts were chosen by their signals, or by their words: such a choice would teach how often
+    signals occur. Then they teach the stance alone and stay out of the dev and test parts."""
 
 
 class DataSettings(BaseModel):

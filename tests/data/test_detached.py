@@ -3,12 +3,14 @@
 import gzip
 import json
 import lzma
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from brinkline.data.corpus import without_untaught
 from brinkline.data.detached import read_detached, read_texts, text_sha256
-from brinkline.data.schema import LabelledDataError
+from brinkline.data.schema import Document, LabelledDataError, LabelledSentence
 
 TEXTS = [
     {"source": "wire", "document": "1", "index": 0, "text": "They met.", "licence": "CC0"},
@@ -50,6 +52,16 @@ def test_joined(tmp_path: Path, name: str) -> None:
     )
     assert (first.previous, second.previous) == (("They met.",), ())  # a gap before the second
     assert first.licence == "CC0"
+
+
+def test_signals_that_do_not_teach(tmp_path: Path) -> None:
+    texts = write(tmp_path / "t.jsonl", TEXTS)
+    labels = write(tmp_path / "l.jsonl", [label("It rained.", "neutral"), label("They met.", "conciliatory")])
+    documents = read_detached(labels, texts, signals=False)
+    assert not any(sentence.signals_teach for document in documents for sentence in document.sentences)
+    taught = Document("own", "own", (LabelledSentence("A.", "neutral", ()),), "f", 1)
+    mixed = replace(taught, sentences=(*taught.sentences, *documents[0].sentences))
+    assert without_untaught([*documents, taught, mixed]) == (taught, taught)
 
 
 def test_a_text_that_stands_twice_is_joined_once(tmp_path: Path) -> None:

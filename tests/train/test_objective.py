@@ -1,5 +1,6 @@
 """The loss agrees with torch's own where torch has one, and its extras do what they say."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -29,6 +30,31 @@ def test_plain_loss_is_torchs() -> None:
         SIGNALS, YES
     )
     assert loss_of(Objective(signal_loss_weight=3)).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_unknown_signals_teach_nothing() -> None:
+    unknown = YES.clone()
+    unknown[2:] = torch.nan
+    logits = SIGNALS.clone().requires_grad_()
+    loss = Objective(label_smoothing=0.1).signal_loss(logits, unknown)
+    assert loss.item() == pytest.approx(
+        Objective(label_smoothing=0.1).signal_loss(SIGNALS[:2], YES[:2]).item()
+    )
+    loss.backward()
+    assert logits.grad is not None
+    assert not logits.grad[2:].any()
+    assert logits.grad[:2].all()
+
+
+def test_no_known_signal_is_no_loss() -> None:
+    assert Objective().signal_loss(SIGNALS, torch.full((7, 3), torch.nan)).item() == 0
+
+
+def test_unknown_signals_do_not_move_the_class_weights() -> None:
+    signals = YES.numpy().copy()
+    signals[5:] = np.nan
+    expected = ClassWeights(CLASSES.numpy()[:5], YES.numpy()[:5]).signals
+    assert torch.equal(ClassWeights(CLASSES.numpy(), signals).signals, expected)
 
 
 def test_weighted_loss_is_torchs() -> None:
