@@ -25,6 +25,7 @@ from brinkline.model.checkpoint import (
 )
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder
 from brinkline.model.engine import Engine, Logits, OnnxEngine, run_sorted
+from brinkline.model.explain import Explanation, explain
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.model.scores import FLAT_COLUMNS, ArticleScores, SentenceScore, frame_from_rows
 from brinkline.model.sentences import Span, split
@@ -183,6 +184,10 @@ class Classifier:
         result = frame.iloc[origins]
         table = frame_from_rows(rows, columns).set_index(result.index)
         return result.assign(**{name: table[name].to_numpy() for name in columns})
+
+    def explain(self, sentence: str, *, previous: str | None = None, method: str = "auto") -> Explanation:
+        """Say which words of a sentence carry each label; see :func:`brinkline.model.explain.explain`."""
+        return explain(self, sentence, previous=previous, method=method)
 
     def logits(self, encoded: Sequence[EncodedSentence], batch_size: int = 32) -> Logits:
         """Run the engine over encoded sentences, in batches of like length.
