@@ -20,6 +20,7 @@ from brinkline.data.schema import LabelledSentence
 from brinkline.data.selection import FloatArray, disagreement, lexical_vectors, spread, uncertainty, unit
 from brinkline.data.tasks import Suggestion, Task, sentence_id
 from brinkline.model.classifier import Classifier
+from brinkline.model.errors import BrinklineError
 from brinkline.model.labels import STANCES
 from brinkline.model.scores import ArticleScores
 
@@ -207,11 +208,7 @@ class _Search:
         groups = (self._pool, drawn, self._background)
         texts = dict.fromkeys([s.text for s in labelled] + [c.task.text for group in groups for c in group])
         self._rows = {text: row for row, text in enumerate(texts)}
-        embed = getattr(classifier, "embed", None)
-        self._embedded = embed is not None
-        if embed is None:
-            logger.warning("the model gives no embedding: sentences count as alike where their words are")
-        self._matrix = unit(embed(list(texts))) if embed is not None else lexical_vectors(list(texts))
+        self._embedded, self._matrix = _vectors(classifier, list(texts))
         self._vectors = self._of(item.task.text for item in self._pool)
         self._taken = self._of([*(s.text for s in labelled), *(item.task.text for item in drawn)])
 
@@ -251,6 +248,18 @@ class _Search:
 
     def _of(self, texts: Iterable[str]) -> FloatArray:
         return self._matrix[np.array([self._rows[text] for text in texts], dtype=np.int64)]
+
+
+def _vectors(classifier: Classifier, texts: Sequence[str]) -> tuple[bool, FloatArray]:
+    """Return whether the model embeds texts, and their unit vectors, *Shape:* ``(len(texts), width)``."""
+    why = "it has none"
+    if (embed := getattr(classifier, "embed", None)) is not None:
+        try:
+            return True, unit(embed(texts))
+        except (BrinklineError, ImportError, NotImplementedError) as error:
+            why = str(error)
+    logger.warning("the model gives no embedding (%s): sentences count as alike where their words are", why)
+    return False, lexical_vectors(texts)
 
 
 def _quotas(shares: Mapping[str, float], count: int) -> dict[str, int]:
