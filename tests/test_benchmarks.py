@@ -1,0 +1,175 @@
+"""The speed benchmark: it runs, compares like with like, and its tables have the shape that docs quote. No speeds."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SPEED = ROOT / "benchmarks" / "speed.py"
+
+
+@pytest.fixture(autouse=True)
+def siblings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the scripts of benchmarks/ find one another, as they do when they are run."""
+    monkeypatch.syspath_prepend(str(SPEED.parent))
+    yield
+    for name in [name for name in sys.modules if name.startswith("speed")]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("texts") / "texts.jsonl"
+    words = ["the army fire", "they vowed revenge", "talks on aid", "the minister met the envoy in the city"]
+    rows = [{"text": f"{words[i % 4]} {words[(i * 7) % 3]} {i}"} for i in range(12)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SPEED), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+
+
+def test_quick_run(model_folder: Path, checkpoint: Path, texts: Path, tmp_path: Path) -> None:
+    parts = [f"--only={part}" for part in ("throughput", "latency", "lengths", "batches", "invariance")]
+    source = ["--model", model_folder, "--checkpoint", checkpoint, "--tolerance", 0.5, "--texts", texts]
+    done = run("--quick", "--threads", 1, "--out", tmp_path, *source, *parts)
+    assert done.returncode == 0, done.stderr
+    results: dict[str, Any] = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
+    assert (tmp_path / "speed.md").read_text(encoding="utf-8").strip() == done.stdout.strip()
+    assert results["settings"]["sentences"] == 12
+    assert results["settings"]["threads"] == 1
+    assert results["machine"]["libraries"]["torch"]
+    exact = [item for item in results["agreement"] if item["name"].startswith(("pipeline", "sentence"))]
+    assert len(exact) == 3
+    assert all(item["largest_logit_difference"] < 1e-2 for item in exact)
+    assert len(results["throughput"]) == 8
+    assert set(results["lengths"]) == {"8", "16"}
+    assert set(results["batches"]) == {"1", "8"}
+    for times in (results["throughput"], *results["latency"].values(), *results["lengths"].values()):
+        assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in times.values())
+    assert results["invariance"]["brinkline predict_sentences"] < 1e-3
+    assert "| brinkline predict_many (splits) |" in done.stdout
+
+
+def test_other_weights_are_refused(model_folder: Path, checkpoint: Path, texts: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in checkpoint.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    state = load_file(other / "model.safetensors")
+    state["stance_head.weight"] = state["stance_head.weight"][::-1].copy()
+    save_file(state, other / "model.safetensors")
+    out = tmp_path / "out"
+    done = run("--quick", "--model", model_folder, "--checkpoint", other, "--texts", texts, "--out", out)
+    assert done.returncode == 2
+    assert "not the same weights, so nothing was timed" in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("weights", "tolerance"), [("fp32", 0.0), ("int8", 0.01)])
+def test_weights_are_read_back_from_onnx(
+    checkpoint: Path, tmp_path: Path, weights: Any, tolerance: float
+) -> None:
+    from safetensors.numpy import load_file
+    from speed_peers import read_onnx_weights
+
+    from brinkline.train.export import export
+
+    export(checkpoint, tmp_path / "model", weights=weights)
+    found = read_onnx_weights(tmp_path / "model" / "model.onnx")
+    stored = load_file(checkpoint / "model.safetensors")
+    assert len(stored) > 30
+    for name, array in stored.items():
+        scale = max(1e-9, float(np.abs(array).max()))
+        assert found[name].shape == array.shape, name
+        assert np.abs(found[name] - array).max() <= tolerance * scale, name
+
+
+def test_weights_of_another_encoder_are_refused(model_folder: Path) -> None:
+    from speed_peers import SpeedError, load_network
+
+    with pytest.raises(SpeedError, match="name the training checkpoint with --checkpoint"):
+        load_network(model_folder, None)
+
+
+def test_sentences_of_one_length(checkpoint: Path) -> None:
+    from speed_measures import of_length
+
+    from brinkline.model.encoding import SentenceEncoder
+
+    encoder = SentenceEncoder.from_file(checkpoint / "tokenizer.json", 32)
+    made = of_length(encoder, ["the army met the unheardofminister"], 16, 5)
+    assert [len(item) for item in encoder.encode(made)] == [16] * 5
+
+
+def test_texts_are_drawn_alike_and_checked(texts: Path, tmp_path: Path) -> None:
+    from speed_measures import read_texts
+    from speed_peers import SpeedError
+
+    assert read_texts(texts, 5, seed=1) == read_texts(texts, 5, seed=1)
+    assert read_texts(texts, 5, seed=1) != read_texts(texts, 5, seed=2)
+    assert len(set(read_texts(None, 50, seed=0))) > 40
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"text": "a"}\n{"body": "b"}\n', encoding="utf-8")
+    with pytest.raises(SpeedError, match=r"bad\.jsonl:2: expected an object with a 'text'"):
+        read_texts(bad, 5, seed=0)
+
+
+def test_contestants_take_turns() -> None:
+    from speed_measures import by_turns
+    from speed_peers import Contestant
+
+    calls: list[str] = []
+    contestants = [
+        Contestant(name, lambda given, name=name: calls.append(f"{name}{len(given)}"))  # type: ignore[misc]
+        for name in "abc"
+    ]
+    times = by_turns(contestants, ["x"] * 100, rounds=2)
+    assert calls == ["a64", "b64", "c64", "a100", "b100", "c100", "b100", "c100", "a100"]
+    assert {name: len(seconds) for name, seconds in times.items()} == {"a": 2, "b": 2, "c": 2}
+
+
+def test_memory_is_each_childs_own() -> None:
+    from speed_cold import alternate, start
+
+    ballast = [sys.executable, "-c", "x = bytearray(200_000_000)"]
+    # The large one first: what it took must not show in the other.
+    measured = alternate({"large": ballast, "small": [sys.executable, "-c", "pass"]}, rounds=1)
+    assert measured["large"]["megabytes"][0] > 190
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        start([sys.executable, "-c", "raise SystemExit(3)"])
+    assert measured["large"]["megabytes"][0] - measured["small"]["megabytes"][0] > 150
+
+
+def test_tables_are_put_between_the_marks(tmp_path: Path) -> None:
+    from speed_report import fill, ratios, spread
+
+    assert spread([3.0, 1.0, 2.0], 1) == "2.0 [1.0–3.0]"
+    assert ratios({"a": [4.0, 6.0], "b": [2.0, 2.0]}, "a", "b") == [2.0, 3.0]
+    page = tmp_path / "page.md"
+    page.write_text("head\n<!-- speed -->\nold\n<!-- /speed -->\ntail\n", encoding="utf-8")
+    fill(page, "new\n")
+    assert page.read_text(encoding="utf-8") == "head\n<!-- speed -->\n\nnew\n\n<!-- /speed -->\ntail\n"
+    page.write_text("no marks", encoding="utf-8")
+    with pytest.raises(ValueError, match="lacks the marks"):
+        fill(page, "new")
+
+
+def test_docs_have_the_marks() -> None:
+    text = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert text.count("<!-- speed -->") == text.count("<!-- /speed -->") == 1
