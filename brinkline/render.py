@@ -1,4 +1,4 @@
-"""Scored articles as a table, JSON lines, CSV, Parquet or a page: what the command line writes."""
+"""Scored articles as a table, JSON lines, CSV or a page: what the command line writes; for Parquet see archive."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from brinkline.model.labels import SIGNALS
 from brinkline.model.scores import FLAT_COLUMNS, ArticleScores
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-FORMATS: tuple[str, ...] = ("table", "jsonl", "csv", "parquet", "html")
+FORMATS: tuple[str, ...] = ("table", "jsonl", "csv", "html")
 
 _STYLES = {"hostile": "red", "neutral": "dim", "conciliatory": "green"}
-_ROWS = 10_000  # rows of a Parquet row group
 
 
 def write(scores: Iterable[ArticleScores], form: str, out: Path | None) -> None:
@@ -31,15 +29,8 @@ def write(scores: Iterable[ArticleScores], form: str, out: Path | None) -> None:
     :param scores: a stream of articles.
     :param form: one of :data:`FORMATS`.
     :param out: a file, which appears when it is complete, or None for standard output.
-    :raises ValueError: for Parquet without a file.
-    :raises ImportError: for Parquet without pyarrow (extra ``[frame]``).
     """
-    if form == "parquet":
-        if out is None:
-            raise ValueError("parquet needs --out: it cannot be written to standard output")
-        with _aside(out) as path:
-            _parquet(scores, path)
-    elif out is None:
+    if out is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A pipe carries UTF-8 whatever the system's own encoding is; a terminal shows what it can.
             encoding = None if form == "table" else "utf-8"
@@ -81,33 +72,6 @@ def _html(scores: Iterable[ArticleScores], file: IO[str]) -> None:
     from brinkline.model.render import page_html
 
     file.write(page_html((article.to_html() for article in scores), title="Brinkline"))
-
-
-def _parquet(scores: Iterable[ArticleScores], path: Path) -> None:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise ImportError("parquet needs pyarrow: pip install 'brinkline[frame]'") from error
-    types = {"article": pa.string(), "index": pa.int32(), "start": pa.int64(), "end": pa.int64()}
-    types |= {"text": pa.string(), "stance": pa.string(), "truncated": pa.bool_()}
-    types |= {name: pa.bool_() for name in SIGNALS}
-    schema = pa.schema([(name, types.get(name, pa.float64())) for name in FLAT_COLUMNS])
-    with pq.ParquetWriter(path, schema) as writer:
-        for rows in _groups(row for article in scores for row in article.to_flat_rows()):
-            clean = [{k: _printable(v) for k, v in row.items()} for row in rows]
-            writer.write_table(pa.Table.from_pylist(clean, schema=schema))
-
-
-def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == _ROWS:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def _table(scores: Iterable[ArticleScores], file: IO[str]) -> None:
