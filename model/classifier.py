@@ -24,11 +24,12 @@ from brinkline.model.checkpoint import (
     read_manifest,
 )
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder
-from brinkline.model.engine import Engine, Logits, OnnxEngine, run_sorted
+from brinkline.model.engine import Engine, EngineError, Logits, OnnxEngine, embed_sorted, run_sorted
 from brinkline.model.explain import Explanation, explain
+from brinkline.model.inputs import as_texts, chunks, with_ids
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.model.scores import FLAT_COLUMNS, ArticleScores, SentenceScore, frame_from_rows
-from brinkline.model.sentences import Span, split
+from brinkline.model.sentences import Span
 
 if TYPE_CHECKING:
     import pandas
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
-
-_FIRST_CHUNK = 16
-_CHUNK = 1024  # sentences that predict_many holds at once: enough to sort by length, little memory
 
 
 class Classifier:
@@ -111,7 +109,7 @@ class Classifier:
         limits = self._thresholds(thresholds)
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        return self._stream(_with_ids(articles, ids), limits, batch_size, progress)
+        return self._stream(with_ids(articles, ids), limits, batch_size, progress)
 
     def predict_sentences(
         self,
@@ -131,8 +129,8 @@ class Classifier:
         :raises TypeError: if ``sentences`` is a str, or one of them is not.
         :raises ValueError: for a bad threshold, or if ``previous`` has another length.
         """
-        texts = _texts(sentences, "sentence")
-        before = _texts(previous, "previous text") if previous is not None else [""] * len(texts)
+        texts = as_texts(sentences, "sentence")
+        before = as_texts(previous, "previous text") if previous is not None else [""] * len(texts)
         if len(before) != len(texts):
             raise ValueError(f"{len(texts)} sentences, but {len(before)} texts before them")
         limits = self._thresholds(thresholds)
@@ -198,6 +196,22 @@ class Classifier:
         """
         return run_sorted(self._engine, encoded, self._encoder.pad_id, batch_size)
 
+    def embed(
+        self, sentences: Sequence[str], previous: Sequence[str] | None = None, batch_size: int = 32
+    ) -> NDArray[np.float32]:
+        """Return the encoder's vectors of sentences: near each other where the model reads them alike.
+
+        :param sentences: ``n`` sentences.
+        :param previous: for each sentence the text before it (read only by models trained with context).
+        :param batch_size: sentences a batch, at most.
+        :return: pooled vectors, not normalised, *Shape:* ``(n, width)``.
+        :raises EngineError: where the model folder, of an earlier version, gives no embeddings.
+        """
+        if not isinstance(self._engine, OnnxEngine):
+            raise EngineError(f"{type(self._engine).__name__} gives no embeddings")
+        encoded = self.encode(sentences, previous)
+        return embed_sorted(self._engine, encoded, self._encoder.pad_id, batch_size)
+
     def encode(
         self, sentences: Sequence[str], previous: Sequence[str] | None = None
     ) -> list[EncodedSentence]:
@@ -227,7 +241,7 @@ class Classifier:
         show = _is_interactive() if progress is None else progress
         truncated = 0
         with tqdm(disable=not show, unit=" articles", desc="scoring") as bar:
-            for chunk in _chunks(articles):
+            for chunk in chunks(articles):
                 for scores in self._score_chunk(chunk, limits, batch_size):
                     truncated += sum(score.truncated for score in scores.sentences)
                     bar.update()
@@ -333,57 +347,6 @@ def predict_many(
     return shipped().predict_many(
         articles, ids=ids, thresholds=thresholds, batch_size=batch_size, progress=progress
     )
-
-
-def _with_ids(articles: Iterable[str], ids: Iterable[str | None] | None) -> Iterator[tuple[str, str | None]]:
-    names = iter(ids) if ids is not None else None
-    for position, article in enumerate(articles):
-        _check_text(article, f"article {position}")
-        if names is None:
-            yield article, None
-            continue
-        try:
-            name = next(names)
-        except StopIteration:
-            raise ValueError(f"article {position} has no id: fewer ids than articles") from None
-        yield article, name
-
-
-def _texts(items: Iterable[str], what: str) -> list[str]:
-    if isinstance(items, str):
-        raise TypeError(f"expected a list with one {what} an entry, got one str")
-    texts = list(items)
-    for position, text in enumerate(texts):
-        _check_text(text, f"{what} {position}")
-    return texts
-
-
-def _check_text(text: object, what: str) -> None:
-    if not isinstance(text, str):
-        raise TypeError(f"{what} must be a str, got {type(text).__name__}")
-
-
-def _chunks(
-    articles: Iterable[tuple[str, str | None]],
-) -> Iterator[list[tuple[str, str | None, list[Span]]]]:
-    """Gather articles: few at first, so that results come at once, then more, so that batches are of like length."""
-    chunk: list[tuple[str, str | None, list[Span]]] = []
-    sentences, limit = 0, _FIRST_CHUNK
-    try:
-        for article, name in articles:
-            spans = split(article)
-            chunk.append((article, name, spans))
-            sentences += len(spans)
-            if sentences >= limit or len(chunk) >= limit:
-                yield chunk
-                chunk, sentences, limit = [], 0, min(2 * limit, _CHUNK)
-    except Exception:
-        # What was read before an article that is none is not lost.
-        if chunk:
-            yield chunk
-        raise
-    if chunk:
-        yield chunk
 
 
 def _warn_truncated(truncated: int, max_tokens: int) -> None:

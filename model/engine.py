@@ -1,20 +1,34 @@
-"""The inference engine: arrays in, logits out. ONNX Runtime is one; another may stand beside it."""
+"""The inference engine: arrays in, logits out. ONNX Runtime is one; another may stand beside it.
+
+Sentences of like length are put into small batches, and as many batches run at once as there are processors, each on
+one thread: small batches stay in a processor's cache and hold little padding, and nothing waits for the slowest of
+several threads. A row's result does not depend on its batch.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brinkline.model.encoding import Batch, EncodedSentence, collate
+from brinkline.model.errors import BrinklineError
 from brinkline.model.labels import SIGNALS, STANCES
 
 FloatArray = NDArray[np.float32]
+
+EMBEDDING = "embedding"
+"""Name of the output that holds the pooled vectors."""
+
+
+class EngineError(BrinklineError, RuntimeError):
+    """The weights cannot do what is asked of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,58 +49,128 @@ class Engine(Protocol):
         ...
 
 
+BATCH_TOKENS = 512
+"""Tokens of a batch, padding counted in: more leave the processor's cache, fewer do not fill its vector units."""
+
+
 def run_sorted(engine: Engine, sentences: Sequence[EncodedSentence], pad_id: int, batch_size: int) -> Logits:
-    """Run an engine over sentences in batches of like length, so that little is padding.
+    """Run an engine over sentences in batches of like length, several at a time where the engine has workers.
 
     :param engine: runs a batch.
     :param sentences: ``n`` sentences as token ids.
     :param pad_id: token id of the padding.
-    :param batch_size: sentences a batch.
+    :param batch_size: sentences a batch, at most.
     :return: logits in the order of the sentences, *Shape:* ``(n, 3)`` each.
     """
     stance = np.empty((len(sentences), len(STANCES)), dtype=np.float32)
     signals = np.empty((len(sentences), len(SIGNALS)), dtype=np.float32)
-    for rows in batches_of_like_length(sentences, batch_size):
+
+    def run(rows: list[int]) -> None:
         result = engine.run(collate([sentences[i] for i in rows], pad_id))
         stance[rows], signals[rows] = result.stance, result.signals
+
+    _at_once(run, batches_of_like_length(sentences, batch_size), engine)
     return Logits(stance, signals)
 
 
-def batches_of_like_length(sentences: Sequence[EncodedSentence], batch_size: int) -> Iterator[list[int]]:
-    """Yield the row numbers of batches, shortest sentences first; every row is in one batch."""
-    order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+def embed_sorted(
+    engine: OnnxEngine, sentences: Sequence[EncodedSentence], pad_id: int, batch_size: int
+) -> FloatArray:
+    """Return the pooled vectors of sentences; see :func:`run_sorted`. *Shape:* ``(n, width)``."""
+    vectors = np.empty((len(sentences), engine.width), dtype=np.float32)
+
+    def run(rows: list[int]) -> None:
+        vectors[rows] = engine.embed(collate([sentences[i] for i in rows], pad_id))
+
+    _at_once(run, batches_of_like_length(sentences, batch_size), engine)
+    return vectors
+
+
+def batches_of_like_length(
+    sentences: Sequence[EncodedSentence], batch_size: int, tokens: int = BATCH_TOKENS
+) -> Iterator[list[int]]:
+    """Yield the row numbers of batches, longest sentences first; every row is in one batch.
+
+    :param sentences: what to part.
+    :param batch_size: sentences a batch, at most.
+    :param tokens: tokens a batch, padding counted in; a longer sentence is a batch of its own.
+    """
+    order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i]))
+    start = 0
+    while start < len(order):
+        size = max(1, min(batch_size, tokens // max(1, len(sentences[order[start]]))))
+        yield order[start : start + size]
+        start += size
+
+
+def _at_once(run: Callable[[list[int]], None], batches: Iterable[list[int]], engine: object) -> None:
+    """Run all batches, as many at a time as the engine has workers."""
+    work = list(batches)
+    pool: ThreadPoolExecutor | None = getattr(engine, "pool", None)
+    if pool is None or len(work) == 1:
+        for rows in work:
+            run(rows)
+        return
+    for done in [pool.submit(run, rows) for rows in work]:
+        done.result()
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU.
+    """ONNX Runtime, on the CPU or on a GPU.
+
+    A GPU is used where onnxruntime-gpu is installed, sees one, and the weights are floating point: 8-bit products are
+    for CPUs.
 
     :param weights: an ``.onnx`` file, as written by ``brinkline.train.export``.
-    :param threads: threads within one call; by default as many as the processors that the process may use.
+    :param threads: batches that run at once, one thread each; by default as many as the processors that the process
+        may use.
     """
 
     def __init__(self, weights: Path, threads: int | None = None) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or available_processors()
+        options.intra_op_num_threads = 1  # batches run beside one another instead
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Weights may be stored as int8 with a scale. With the QDQ fusions off they are turned into fp32 once, at
-        # loading, and everything is computed in fp32: a row's result does not depend on its batch.
+        # Weights may be stored as int8 with a scale for each block. With the QDQ fusions off they are turned into fp32
+        # once, at loading, and everything is computed in fp32: fused, a row's result would depend on its batch.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         self._session = onnxruntime.InferenceSession(
-            str(weights), sess_options=options, providers=["CPUExecutionProvider"]
+            str(weights), sess_options=options, providers=_providers(onnxruntime.get_available_providers())
         )
         # The exporter leaves out inputs that an encoder does not use (token types, mostly).
         self._inputs = [node.name for node in self._session.get_inputs()]
+        self._outputs = {node.name: node.shape for node in self._session.get_outputs()}
+        workers = threads or available_processors()
+        self.pool = ThreadPoolExecutor(workers, "brinkline") if workers > 1 else None
+
+    @property
+    def width(self) -> int:
+        """Length of an embedding.
+
+        :raises EngineError: where the file, of an earlier version, gives none.
+        """
+        if EMBEDDING not in self._outputs:
+            raise EngineError("this model folder gives no embeddings: export it again with this version")
+        return int(self._outputs[EMBEDDING][1])
 
     def run(self, batch: Batch) -> Logits:
         """Return the logits of a batch."""
-        feed = {name: getattr(batch, name) for name in self._inputs}
-        stance, signals = self._session.run(["stance_logits", "signal_logits"], feed)
+        stance, signals = self._session.run(["stance_logits", "signal_logits"], self._feed(batch))
         return Logits(stance, signals)
+
+    def embed(self, batch: Batch) -> FloatArray:
+        """Return the pooled vectors of a batch. *Shape:* ``(batch_size, width)``."""
+        vectors: FloatArray = self._session.run([EMBEDDING], self._feed(batch))[0]
+        return vectors
+
+    def _feed(self, batch: Batch) -> dict[str, Any]:
+        return {name: getattr(batch, name) for name in self._inputs}
+
+
+def _providers(available: Sequence[str]) -> list[str]:
+    return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
 
 
 def available_processors() -> int:

@@ -46,7 +46,10 @@ class Network(nn.Module):
 
         *Shape:* inputs ``(batch_size, tokens)``, results ``(batch_size, 3)`` each.
         """
-        pooled = self.dropout(self.embed(input_ids, attention_mask, token_type_ids, pooling_mask))
+        return self.heads(self.dropout(self.embed(input_ids, attention_mask, token_type_ids, pooling_mask)))
+
+    def heads(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return stance and signal logits. *Shape:* input ``(batch_size, width)``, results ``(batch_size, 3)`` each."""
         return self.stance_head(pooled), self.signal_head(pooled)
 
     def embed(
