@@ -118,7 +118,8 @@ class Trends:
             raise ValueError(f"unknown measure {unknown[0]!r}; measures are {', '.join(MEASURES)}")
         if not measures:
             raise ValueError("no measure to draw")
-        return trends_figure(self.frame, measures, self.group, figsize)
+        note = f"by {self.by}  ·  bands: {self.level:.0%} intervals, articles resampled"
+        return trends_figure(self.frame, measures, self.group, figsize, note)
 
     def _repr_html_(self) -> str:
         wide = self.wide()
@@ -134,10 +135,11 @@ class Trends:
     def __repr__(self) -> str:
         periods = self.frame["period"].nunique()
         counts = self.frame.iloc[:: len(MEASURES)]
+        noun = self.by if periods == 1 else f"{self.by}s"
         groups = "" if self.group is None else f" by {self.group}"
         return (
             f"<Trends of {counts['sentences'].sum():,} sentences in {counts['articles'].sum():,} articles, "
-            f"{periods:,} {self.by}s{groups}; {self.count} counted, {self.level:.0%} intervals>"
+            f"{periods:,} {noun}{groups}; {self.count} counted, {self.level:.0%} intervals>"
         )
 
 
@@ -250,12 +252,12 @@ def _groups(frame: pandas.DataFrame, group: str | None) -> tuple[Ints, list[Any]
     column = frame[group]
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.cat.remove_unused_categories()
-        return column.cat.codes.to_numpy(np.int64), list(column.cat.categories)
+        return np.asarray(column.cat.codes, dtype=np.int64), list(column.cat.categories)
     try:
         codes, names = pd.factorize(column, sort=True)
     except TypeError:  # values that cannot be compared stand as they come
         codes, names = pd.factorize(column)
-    return codes, list(names)
+    return np.asarray(codes, dtype=np.int64), list(names)
 
 
 def _articles(frame: pandas.DataFrame, article: str | None) -> Ints:
@@ -280,7 +282,7 @@ def _labels(frame: pandas.DataFrame) -> list[Floats]:
     stance = frame["stance"]
     if (bad := ~stance.isin(STANCES).to_numpy(bool)).any():
         raise bad_row(frame, bad, "stance", f"is no stance; stances are {', '.join(STANCES)}")
-    columns = [(stance == name).to_numpy(float) for name in STANCES]
+    columns: list[Floats] = [np.asarray(stance == name, dtype=np.float64) for name in STANCES]
     return columns + [_column(frame, name, "is not True or False", whole=True) for name in SIGNALS]
 
 

@@ -66,7 +66,7 @@ def article_figure(scores: ArticleScores, figsize: tuple[float, float] | None = 
         top.set_axis_off()
         top.text(0.5, 0.5, "no sentences", ha="center", va="center", color=_INK)
         return figure
-    edges = np.arange(len(scores.sentences) + 1) + 0.5
+    edges: Floats = np.arange(len(scores.sentences) + 1, dtype=np.float64) + 0.5
     _draw_stances(top, scores, edges)
     for panel, signal in zip(rows, SIGNALS, strict=True):
         _draw_signal(panel, scores, signal, edges)
@@ -88,6 +88,7 @@ def trends_figure(
     measures: Sequence[str],
     group: Hashable | None = None,
     figsize: tuple[float, float] | None = None,
+    note: str = "",
 ) -> Figure:
     """Draw measures over time with their intervals, one panel a measure, one line a group.
 
@@ -96,6 +97,7 @@ def trends_figure(
     :param measures: the measures to draw, in order.
     :param group: the column that tells the lines apart.
     :param figsize: width and height in inches.
+    :param note: what stands below the panels.
     :return: a figure that belongs to no window.
     :raises ImportError: without matplotlib (extra ``[plot]``).
     """
@@ -113,6 +115,8 @@ def trends_figure(
             series = rows if name is None else rows[rows[group] == name]
             _draw_series(panel, series, number, name)
         _dress(panel, measure)
+    if note:
+        figure.supxlabel(note, size="small", color=_INK)
     handles, labels = panels[0].get_legend_handles_labels()
     if labels:
         legend = figure.legend(
@@ -188,9 +192,15 @@ def _draw_signal(panel: Axes, scores: ArticleScores, signal: str, edges: Floats)
 
 
 def _bars(panel: Axes, heights: Floats, dark: npt.NDArray[np.bool_], edges: Floats, colour: str) -> None:
-    """Draw bars in two steps of opacity as two shapes, however many they are."""
-    panel.stairs(np.where(dark, 0.0, heights), edges, fill=True, color=colour, alpha=_PALE, linewidth=0)
-    panel.stairs(np.where(dark, heights, 0.0), edges, fill=True, color=colour, linewidth=0)
+    """Draw bars in two steps of opacity as two collections: fast, however many they are."""
+    from matplotlib.collections import PolyCollection
+
+    floor = np.zeros_like(heights)
+    across = np.stack([edges[:-1], edges[:-1], edges[1:], edges[1:]], axis=1)
+    corners = np.stack([across, np.stack([floor, heights, heights, floor], axis=1)], axis=2)
+    for chosen, alpha in ((~dark, _PALE), (dark, 1.0)):
+        bars = PolyCollection(list(corners[chosen]), facecolor=colour, alpha=alpha, linewidth=0)
+        panel.add_collection(bars, autolim=False)
 
 
 def _mark_paragraphs(panel: Axes, scores: ArticleScores) -> None:
@@ -254,7 +264,7 @@ def _lone(values: Floats) -> npt.NDArray[np.bool_]:
 
 def _dress(panel: Axes, measure: str) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-    from matplotlib.ticker import FuncFormatter, PercentFormatter
+    from matplotlib.ticker import FuncFormatter
 
     panel.set_title(measure, loc="left", size="medium", color=_INK)
     panel.spines[["top", "right"]].set_visible(False)
@@ -267,7 +277,7 @@ def _dress(panel: Axes, measure: str) -> None:
         )
     else:
         panel.set_ylim(bottom=0)
-        panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-    locator = AutoDateLocator(minticks=3, maxticks=8)
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.3g}%"))
+    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     panel.xaxis.set_major_locator(locator)
-    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
