@@ -170,6 +170,9 @@ def data_import(
     from brinkline.data.formats import write_jsonl
     from brinkline.data.resolve import labellings, resolve
 
+    targets = {path.resolve() for path in (out, disagreements, random_out) if path is not None}
+    if targets & {path.resolve() for path in (*files, *(adjudicated or []))}:
+        raise typer.BadParameter("would write over what is read", param_hint="--out")
     with usage_errors(), told_apart():
         annotations, problems = read_annotations(files)
         settled, more = read_annotations(adjudicated or [])
@@ -177,6 +180,9 @@ def data_import(
         for problem in [*problems, *more]:
             typer.echo(f"brinkline: {problem}", err=True)
         rows = resolved.rows()
+        if not rows and not resolved.disagreements:
+            typer.echo("brinkline: no labels in what was read", err=True)
+            raise typer.Exit(1)
         if random_out is not None:
             write_jsonl((row for row in rows if row.get("why") == "random"), random_out)
             rows = [row for row in rows if row.get("why") != "random"]
@@ -228,6 +234,7 @@ _COUNTS = {
     "rejected": "rejected by an annotator",
     "repeated": "earlier answers of the same annotator, of which the last counts",
     "contradictions": "sentences that an annotator labelled differently the second time",
+    "conflicts": "sentences that stand there more than once with different labels (brinkline data check names them)",
     "changed": "sentences whose text was changed after they were chosen",
     "as suggested": "labelled as the model suggested",
 }

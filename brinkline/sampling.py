@@ -143,7 +143,9 @@ def sample(
     # Any part of a uniform sample, picked without looking, is one.
     drawn = [reservoir.items[place] for place in rng.permutation(len(reservoir.items))]
     chance = min(1.0, at_random / reservoir.seen) if reservoir.seen else 0.0
-    chosen = [replace(item.task, why="random", chance=chance) for item in drawn[:at_random]]
+    # An article that stands in the archive twice has the same sentences twice, under the same ids.
+    fair = {item.task.id: replace(item.task, why="random", chance=chance) for item in drawn[:at_random]}
+    chosen = list(fair.values())
     wanted = count - len(chosen)
     if STRATEGIES[strategy] and wanted and reservoir.seen:
         places = sorted(rng.permutation(len(labelled))[:_REFERENCE].tolist())
@@ -210,7 +212,9 @@ class _Search:
         self._rows = {text: row for row, text in enumerate(texts)}
         self._embedded, self._matrix = _vectors(classifier, list(texts))
         self._vectors = self._of(item.task.text for item in self._pool)
-        self._taken = self._of([*(s.text for s in labelled), *(item.task.text for item in drawn)])
+        self._words = lexical_vectors([item.task.text for item in self._pool])
+        taken = [*(s.text for s in labelled), *(item.task.text for item in drawn)]
+        self._taken, self._taken_words = self._of(taken), lexical_vectors(taken)
 
     def choose(self, shares: Mapping[str, float], count: int) -> list[Task]:
         """Choose ``count`` sentences in the given shares of reasons, and no copies."""
@@ -227,8 +231,10 @@ class _Search:
 
     def _pick(self, why: str, order: Places, quota: int, free: NDArray[np.bool_]) -> list[Task]:
         order = order[free[order]]
-        places = order[spread(self._vectors[order], quota, self._taken)]
+        vectors, words = self._vectors[order], self._words[order]
+        places = order[spread(vectors, words, quota, self._taken, self._taken_words)]
         free[places] = False
+        self._taken_words = np.concatenate([self._taken_words, self._words[places]])
         self._taken = np.concatenate([self._taken, self._vectors[places]])
         return [_explained(self._pool[place], why) for place in places]
 
@@ -252,13 +258,13 @@ class _Search:
 
 def _vectors(classifier: Classifier, texts: Sequence[str]) -> tuple[bool, FloatArray]:
     """Return whether the model embeds texts, and their unit vectors, *Shape:* ``(len(texts), width)``."""
-    why = "it has none"
-    if (embed := getattr(classifier, "embed", None)) is not None:
-        try:
-            return True, unit(embed(texts))
-        except (BrinklineError, ImportError, NotImplementedError) as error:
-            why = str(error)
-    logger.warning("the model gives no embedding (%s): sentences count as alike where their words are", why)
+    try:
+        # Encoders put all sentences into a narrow cone: without the mean, near and far are told apart (Mu & Viswanath
+        # 2018, All-but-the-Top).
+        vectors = classifier.embed(texts)
+        return True, unit(vectors - vectors.mean(axis=0))
+    except BrinklineError as error:
+        logger.warning("%s: sentences count as alike where their words are", error)
     return False, lexical_vectors(texts)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from brinkline.data.agreement import Labels
 from brinkline.data.annotations import Annotation
+from brinkline.data.corpus import normalised
 from brinkline.data.tasks import Task, is_changed, to_fields
 from brinkline.model.labels import SIGNALS
 
@@ -79,6 +80,10 @@ def resolve(
         else:
             disagreements.append((task, said))
     counts["labelled"], counts["disagreements"] = len(labelled), len(disagreements)
+    alike: dict[tuple[str, str], set[Labels]] = defaultdict(set)
+    for task, labels, _ in labelled:
+        alike[normalised(task.text), normalised(task.previous)].add(labels)
+    counts["conflicts"] = sum(len(found) > 1 for found in alike.values())
     counts["as suggested"] = sum(
         task.suggestion is not None and (task.suggestion.stance, task.suggestion.signals) == labels
         for task, labels, _ in labelled

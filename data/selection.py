@@ -13,12 +13,13 @@ from brinkline.model.labels import SIGNALS
 
 FloatArray = NDArray[np.float32]
 
-COPY = 0.95
-"""Cosine similarity from which on two sentences count as copies of one another."""
+COPY = 0.9
+"""Cosine similarity of the wording from which on two sentences count as copies of one another."""
 
 _WIDTH = 512  # of a lexical vector
 _NEIGHBOURS = 8
 _BLOCK = 1024  # rows compared at once
+_SELF = 0.9999  # cosine similarity from which on a neighbour is the sentence itself
 
 
 def uncertainty(
@@ -51,8 +52,8 @@ def disagreement(
 
     :param vectors: unit vectors, *Shape:* ``(n, width)``.
     :param labels: their labels, ``n``.
-    :param others: unit vectors of the neighbours to look among, *Shape:* ``(m, width)``; copies are passed over, and so
-        is the sentence itself.
+    :param others: unit vectors of the neighbours to look among, *Shape:* ``(m, width)``; the sentence itself is
+        passed over.
     :param theirs: their labels, ``m``.
     :return: *Shape:* ``(n,)``, each weighted by similarity; 0 where there is no neighbour.
     """
@@ -63,7 +64,7 @@ def disagreement(
         return found
     for start in range(0, len(vectors), _BLOCK):
         similar = vectors[start : start + _BLOCK] @ others.T
-        similar[similar >= COPY] = 0
+        similar[similar >= _SELF] = 0
         count = min(_NEIGHBOURS, similar.shape[1])
         nearest = np.argpartition(-similar, count - 1, axis=1)[:, :count]
         weights = np.clip(np.take_along_axis(similar, nearest, axis=1), 0, None).astype(np.float64)
@@ -73,24 +74,32 @@ def disagreement(
     return found
 
 
-def spread(vectors: FloatArray, count: int, taken: FloatArray) -> list[int]:
+def spread(
+    vectors: FloatArray, words: FloatArray, count: int, taken: FloatArray, taken_words: FloatArray
+) -> list[int]:
     """Choose sentences far from each other: the farthest-first traversal (Gonzalez 1985; Sener & Savarese 2018).
 
     :param vectors: unit vectors, *Shape:* ``(n, width)``; the first is taken first where nothing is taken yet.
+    :param words: unit vectors of the wording, by which copies are known, *Shape:* ``(n, 512)``.
     :param count: how many to choose.
     :param taken: unit vectors of what is chosen already, *Shape:* ``(m, width)``.
+    :param taken_words: likewise, of the wording, *Shape:* ``(m, 512)``.
     :return: at most ``count`` positions, in the order of choosing; copies of what is chosen are left out.
     """
-    nearest = np.full(len(vectors), -1.0, dtype=np.float32)
+    nearest, likest = (np.full(len(vectors), -1.0, dtype=np.float32) for _ in range(2))
     for start in range(0, len(taken), _BLOCK):
-        np.maximum(nearest, (vectors @ taken[start : start + _BLOCK].T).max(axis=1), out=nearest)
+        block = slice(start, start + _BLOCK)
+        np.maximum(nearest, (vectors @ taken[block].T).max(axis=1), out=nearest)
+        np.maximum(likest, (words @ taken_words[block].T).max(axis=1), out=likest)
     chosen: list[int] = []
     while len(chosen) < min(count, len(vectors)):
+        nearest[likest >= COPY] = np.inf
         best = int(nearest.argmin())
-        if nearest[best] >= COPY:
+        if np.isinf(nearest[best]):
             break
         chosen.append(best)
         np.maximum(nearest, vectors @ vectors[best], out=nearest)
+        np.maximum(likest, words @ words[best], out=likest)
         nearest[best] = np.inf
     return chosen
 

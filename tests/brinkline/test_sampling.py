@@ -17,9 +17,9 @@ from brinkline.articles import Article
 from brinkline.cli import app
 from brinkline.data.annotations import read_annotations
 from brinkline.data.schema import LabelledSentence
-from brinkline.data.selection import disagreement, lexical_vectors, spread, uncertainty, unit
-from brinkline.model.checkpoint import ModelFolderError
+from brinkline.data.selection import COPY, disagreement, lexical_vectors, spread, uncertainty, unit
 from brinkline.model.classifier import Classifier
+from brinkline.model.engine import EngineError
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.sampling import STRATEGIES, Sample, _Candidate, _Reservoir, _Unsure, sample
 
@@ -136,28 +136,22 @@ def test_each_text_is_embedded_once(classifier: Embedding) -> None:
     assert len(classifier.asked) == len(set(classifier.asked)) > 0
 
 
-def test_a_model_that_cannot_embed_is_told(
+def test_without_an_embedding_words_stand_in(
     classifier: Embedding, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def embed(sentences: Sequence[str]) -> Any:
-        raise ModelFolderError("its engine has no such output")
+        raise EngineError("the model folder gives no embeddings")
 
     monkeypatch.setattr(classifier, "embed", embed)
-    assert "neighbours" not in {task.why for task in choose(classifier).tasks}
-    assert "its engine has no such output" in caplog.text
-
-
-def test_without_an_embedding_words_stand_in(model_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    class Plain:
-        """What a classifier offers, but no embedding."""
-
-        def __init__(self) -> None:
-            self._whole = brinkline.load(model_folder)
-            self.manifest, self.predict_many = self._whole.manifest, self._whole.predict_many
-
-    found = sample(archive(), Plain(), 20, progress=False)  # type: ignore[arg-type]
+    found = choose(classifier)
     assert Counter(task.why for task in found.tasks) == {"uncertain": 12, "random": 4, "diverse": 4}
-    assert "the model gives no embedding" in caplog.text
+    assert "gives no embeddings: sentences count as alike where their words are" in caplog.text
+
+
+def test_a_model_of_this_version_embeds(model_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = sample(archive(10), brinkline.load(model_folder), 10, strategy="neighbours", progress=False)
+    assert {task.why for task in found.tasks} == {"random", "neighbours"}
+    assert "alike" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -234,12 +228,12 @@ def test_what_is_spread_is_no_copy(rows: int, count: int, taken: int) -> None:
     rng = np.random.default_rng(rows * 100 + count)
     vectors = unit(rng.normal(size=(rows, 3)).astype(np.float32))
     before = unit(rng.normal(size=(taken, 3)).astype(np.float32))
-    chosen = spread(vectors, count, before)
+    chosen = spread(vectors, vectors, count, before, before)
     assert len(set(chosen)) == len(chosen) <= min(rows, count)
     both = np.concatenate([before, vectors[np.array(chosen, dtype=int)]])
     like = both @ both.T
     np.fill_diagonal(like, 0)
-    assert not (like[taken:] >= 0.95).any()
+    assert not (like[taken:] >= COPY).any()
 
 
 def test_the_command_writes_and_reads_back(model_folder: Path, tmp_path: Path) -> None:
@@ -269,6 +263,22 @@ def test_the_command_writes_and_reads_back(model_folder: Path, tmp_path: Path) -
     done = CliRunner().invoke(app, ["data", "agreement", str(out)])
     assert (done.exit_code, "more than one stance" in done.stderr) == (1, True)
     assert len(read_annotations([out])[0]) == 10
+
+
+def test_an_article_that_stands_there_twice(classifier: Embedding) -> None:
+    found = sample([*archive(), *archive()], classifier, 250, strategy="random", progress=False)
+    assert found.sentences == 300
+    assert len({task.id for task in found.tasks}) == len(found.tasks)
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({"text": "They met.", "stance": ""}) + "\n")
+    done = CliRunner().invoke(app, ["data", "import", str(path), "--out", str(path)])
+    assert (done.exit_code, "would write over" in done.stderr) == (2, True)
+    done = CliRunner().invoke(app, ["data", "import", str(path), "--out", str(tmp_path / "y.jsonl")])
+    assert (done.exit_code, "no labels" in done.stderr) == (1, True)
+    assert not (tmp_path / "y.jsonl").exists()
 
 
 def test_nothing_to_choose(model_folder: Path, tmp_path: Path) -> None:

@@ -383,6 +383,12 @@ def test_labels_are_settled_by_majority(tmp_path: Path) -> None:
     assert not settled.disagreements
 
 
+def test_one_sentence_with_two_labels_is_counted(tmp_path: Path) -> None:
+    path = plain(tmp_path / "x.jsonl", (task(1), "a", "hostile", ()), (task(2), "a", "neutral", ()))
+    resolved = resolve(read_annotations([path])[0])
+    assert (len(resolved.labelled), resolved.counts["conflicts"]) == (2, 1)
+
+
 def test_a_tie_over_a_signal_is_a_disagreement(tmp_path: Path) -> None:
     path = plain(tmp_path / "x.jsonl", (task(1), "a", "hostile", ("threat",)), (task(1), "b", "hostile", ()))
     resolved = resolve(read_annotations([path])[0])
