@@ -93,20 +93,58 @@ def load_network(model: Path, checkpoint: Path | None) -> Network:
             f"{path}: {len(missing)} of {len(wanted)} weights are not there as all-MiniLM-L6-v2 has them, "
             f"the first is {missing[0]}: name the training checkpoint with --checkpoint"
         )
-    network.load_state_dict({name: torch.from_numpy(found[name].copy()) for name in wanted})
+    network.load_state_dict({name: torch.from_numpy(np.array(found[name], np.float32)) for name in wanted})
     return network.eval()
 
 
 def read_onnx_weights(path: Path) -> dict[str, NDArray[Any]]:
     """Return the weights of an exported file under their torch names, as fp32.
 
-    The exporter keeps names, but for the matrices of linear layers, which it turns over and numbers: those are named
-    after the bias that is added to their product.
-
-    :param path: written by ``brinkline.train.export``; stored as fp32, or as int8 with scales.
+    :param path: written by ``brinkline.train.export``, by its own graph or by torch's exporter; matrices may be fp32 or
+        integers with scales.
     """
     graph = onnx.load(str(path)).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return _own_weights(arrays) if "words" in arrays else _traced_weights(graph, arrays)
+
+
+def _own_weights(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Undo the names, joined matrices and rounding of the graph that ``brinkline.train.export`` writes itself."""
+
+    def fp32(name: str) -> NDArray[Any]:
+        scale = arrays.get(f"{name}.scale")
+        return arrays[name] if scale is None else arrays[name].astype(np.float32) * scale
+
+    tables = {"words": "word", "types": "token_type", "places": "position"}
+    found = {
+        f"encoder.embeddings.{torch_name}_embeddings.weight": fp32(n) for n, torch_name in tables.items()
+    }
+    found |= {name: array for name, array in arrays.items() if "LayerNorm" in name}
+    for head in ("stance", "signal"):
+        found |= {f"{head}_head.{part}": arrays[f"{head}.{part}"] for part in ("weight", "bias")}
+    parts = {
+        "attention": [f"attention.self.{name}" for name in ("query", "key", "value")],
+        "output": ["attention.output.dense"],
+        "up": ["intermediate.dense"],
+        "down": ["output.dense"],
+    }
+    for name in [name for name in arrays if name.endswith(".bias") and name[0].isdigit()]:
+        layer, kind, _ = name.split(".")
+        matrix = fp32(f"{layer}.{kind}.weight")
+        if (divisor := arrays.get(f"{layer}.{kind}.divisor")) is not None:  # its inverse, put on the input
+            matrix = matrix * divisor[:, None]
+        names = [f"encoder.encoder.layer.{layer}.{part}" for part in parts[kind]]
+        found |= {f"{n}.weight": m.T for n, m in zip(names, np.split(matrix, len(names), 1), strict=True)}
+        found |= {f"{n}.bias": b for n, b in zip(names, np.split(arrays[name], len(names)), strict=True)}
+    return found
+
+
+def _traced_weights(graph: onnx.GraphProto, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Name what torch's exporter wrote.
+
+    It keeps names, but for the matrices of linear layers, which it turns over and numbers: those are named after the
+    bias that is added to their product.
+    """
     users = defaultdict(list)
     for node in graph.node:
         for name in node.input:
