@@ -18,17 +18,22 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:
     from brinkline.archive import ArchiveReport, score_archive
     from brinkline.model.classifier import Classifier, load, predict, predict_many
+    from brinkline.model.explain import Explanation
     from brinkline.model.labels import SIGNALS, STANCES
     from brinkline.model.scores import ArticleScores, SentenceScore, Summary
+    from brinkline.neighbours import LabelledIndex, SimilarSentences, similar
     from brinkline.over_time import Trends, trends
 
 _HOMES = {
     "ArchiveReport": "brinkline.archive",
     "ArticleScores": "brinkline.model.scores",
     "Classifier": "brinkline.model.classifier",
+    "Explanation": "brinkline.model.explain",
+    "LabelledIndex": "brinkline.neighbours",
     "SIGNALS": "brinkline.model.labels",
     "STANCES": "brinkline.model.labels",
     "SentenceScore": "brinkline.model.scores",
+    "SimilarSentences": "brinkline.neighbours",
     "Summary": "brinkline.model.scores",
     "Trends": "brinkline.over_time",
     "load": "brinkline.model.classifier",
@@ -36,6 +41,7 @@ _HOMES = {
     "predict_many": "brinkline.model.classifier",
     "trends": "brinkline.over_time",
     "score_archive": "brinkline.archive",
+    "similar": "brinkline.neighbours",
 }
 
 __all__ = [
@@ -44,7 +50,10 @@ __all__ = [
     "ArchiveReport",
     "ArticleScores",
     "Classifier",
+    "Explanation",
+    "LabelledIndex",
     "SentenceScore",
+    "SimilarSentences",
     "Summary",
     "Trends",
     "__version__",
@@ -52,6 +61,7 @@ __all__ = [
     "predict",
     "predict_many",
     "score_archive",
+    "similar",
     "trends",
 ]
 

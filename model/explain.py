@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,15 @@ class Word:
     """What the log-odds of each label owe to the word; below zero where the word speaks against the label."""
 
 
+class Found(NamedTuple):
+    """One word that the search took out."""
+
+    position: int
+    """Of the word in ``Explanation.words``."""
+    contribution: float
+    """What the label's log-odds lost when it was taken out, with those before it already gone."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
     """Which words of a sentence carry which label."""
@@ -69,8 +78,8 @@ class Explanation:
     """The same with nothing to read: all words taken out, or what the method compares with."""
     method: str
     """``leave-one-out``, ``search`` or ``integrated gradients``."""
-    ranking: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Positions of the words that are strongest together, for the labels that they were searched for."""
+    together: Mapping[str, tuple[Found, ...]] = field(default_factory=dict)
+    """For the labels that the sentence was given (method ``search``): the words that are strongest together."""
     rest: Mapping[str, float] = field(default_factory=dict)
     """Contributions of what is no word (punctuation), for methods that give it any."""
 
@@ -97,10 +106,21 @@ class Explanation:
         _check_label(label)
         if n < 0:
             raise ValueError(f"n must be at least 0, got {n}")
-        first = self.ranking.get(label, ())
+        first = [found.position for found in self.together.get(label, ())]
         others = [i for i in range(len(self.words)) if i not in first]
         others.sort(key=lambda i: -self.words[i].contributions[label])
         return tuple(self.words[i] for i in [*first, *others][:n])
+
+    def carriers(self, label: str) -> tuple[Word, ...]:
+        """Return those of the three strongest words that speak for the label: fewer than three, or none, may do.
+
+        :param label: a stance or a signal, given or not.
+        :raises ValueError: for an unknown label.
+        """
+        found = {step.position: step.contribution for step in self.together.get(label, ())}
+        gains = {self.words[i].start: gain for i, gain in found.items()}
+        words = self.strongest(label, SEARCHED)
+        return tuple(w for w in words if gains.get(w.start, w.contributions[label]) > 0)
 
     def total(self, label: str) -> float:
         """Return the sum of all contributions to a label.
@@ -130,8 +150,8 @@ class Explanation:
             {"text": word.text, "start": word.start, "end": word.end, **word.contributions}
             for word in self.words
         ]
-        types = {"start": "int64", "end": "int64", **dict.fromkeys(LABELS, "float64")}
-        frame: pandas.DataFrame = import_pandas().DataFrame(rows, columns=["text", *types])
+        types = {"text": "str", "start": "int64", "end": "int64", **dict.fromkeys(LABELS, "float64")}
+        frame: pandas.DataFrame = import_pandas().DataFrame(rows, columns=list(types))
         return frame.astype(types)
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,7 +164,7 @@ class Explanation:
                 {"text": w.text, "start": w.start, "end": w.end, "contributions": dict(w.contributions)}
                 for w in self.words
             ],
-            "strongest": {label: [positions[w.start] for w in self.strongest(label)] for label in LABELS},
+            "strongest": {label: [positions[w.start] for w in self.carriers(label)] for label in LABELS},
             "log_odds": dict(self.log_odds),
             "baseline": dict(self.baseline),
             "total": {label: self.total(label) for label in LABELS},
@@ -158,7 +178,7 @@ class Explanation:
     def __repr__(self) -> str:
         parts = []
         for label in self.labels:
-            names = [w.text for w in self.strongest(label) if w.contributions[label] > 0]
+            names = [word.text for word in self.carriers(label)]
             parts.append(f"{label}: {', '.join(names) or 'no word'}")
         return f"<Explanation {'; '.join(parts)}>"
 
@@ -186,16 +206,15 @@ def explain(
     removals: list[set[int]] = [set(), set(range(len(spans))), *({i} for i in range(len(spans)))]
     odds = _odds_without(classifier, sentence, before, spans, removals)
     lost = odds[0] - odds[2:]
-    ranking = {}
-    if method != "leave-one-out":
-        for label in (score.stance, *score.signals):
-            ranking[label] = _search(classifier, sentence, before, spans, label, lost)
+    together = {}
+    if method != "leave-one-out" and spans:
+        together = _search(classifier, sentence, before, spans, (score.stance, *score.signals), odds)
     words = tuple(
         Word(sentence[s.start : s.end], s.start, s.end, by_label(row))
         for s, row in zip(spans, lost, strict=True)
     )
     name = "leave-one-out" if method == "leave-one-out" else "search"
-    return Explanation(score, words, by_label(odds[0]), by_label(odds[1]), name, ranking)
+    return Explanation(score, words, by_label(odds[0]), by_label(odds[1]), name, together)
 
 
 def find_words(sentence: str) -> list[Span]:
@@ -262,23 +281,31 @@ def _search(
     sentence: str,
     previous: str,
     spans: Sequence[Span],
-    label: str,
-    lost: FloatArray,
-) -> tuple[int, ...]:
-    """Take out the word that costs the label most, then, of what is left, again.
+    labels: Sequence[str],
+    odds: FloatArray,
+) -> dict[str, tuple[Found, ...]]:
+    """For each label take out the word that costs it most, then, of what is left, again; labels side by side.
 
-    :param lost: what each word alone is worth, *Shape:* ``(len(spans), 6)``: the first step.
-    :return: positions of at most :data:`SEARCHED` words, in the order in which they were taken.
+    :param odds: for the whole sentence, for none of it, and without each word, *Shape:* ``(len(spans) + 2, 6)``.
+    :return: at most :data:`SEARCHED` words a label, in the order in which they were taken.
     """
-    column = LABELS.index(label)
-    if not spans:
-        return ()
-    taken = [int(lost[:, column].argmax())]
-    while len(taken) < min(SEARCHED, len(spans)):
-        left = [i for i in range(len(spans)) if i not in taken]
-        odds = _odds_without(classifier, sentence, previous, spans, [{*taken, i} for i in left])
-        taken.append(left[int(odds[:, column].argmin())])
-    return tuple(taken)
+    columns = [LABELS.index(label) for label in labels]
+    taken: list[list[Found]] = [[] for _ in labels]
+    before = odds[0, columns]
+    after = [odds[2:, column] for column in columns]
+    left = [list(range(len(spans))) for _ in labels]
+    for step in range(min(SEARCHED, len(spans))):
+        if step:
+            sets = [{*(found.position for found in taken[k]), i} for k in range(len(labels)) for i in left[k]]
+            rows = _odds_without(classifier, sentence, previous, spans, sets)
+            # As many words are left for every label.
+            parts = np.split(rows, len(labels))
+            after = [part[:, column] for part, column in zip(parts, columns, strict=True)]
+        for k in range(len(labels)):
+            best = int(after[k].argmin())
+            taken[k].append(Found(left[k].pop(best), float(before[k] - after[k][best])))
+            before[k] = after[k][best]
+    return {label: tuple(found) for label, found in zip(labels, taken, strict=True)}
 
 
 def _check_label(label: str) -> None:

@@ -18,8 +18,9 @@ _ROOT = "max-width:48em;line-height:1.9;text-align:left;overflow-wrap:anywhere"
 _HEAD = "font-size:.82em;margin:.6em 0 0"
 _NOTE = "font-size:.82em;margin:.6em 0 0;border-top:1px solid rgba(128,128,128,.4)"
 _MARK = "-webkit-user-select:none;user-select:none;font-size:.75em"
-_FOR = "background:rgba({rgb},{alpha:.2f});border-bottom:2px solid rgb({rgb});padding:.1em .15em;border-radius:3px 3px 0 0"
-_AGAINST = "border-bottom:2px dotted rgb(128,128,128);padding:.1em .15em"
+_ROOM = "padding:.1em .15em;border-radius:3px 3px 0 0"
+_FOR = f"background:rgba({{rgb}},{{alpha:.2f}});border-bottom:2px solid rgb({{rgb}});{_ROOM}"
+_AGAINST = f"border-bottom:2px dotted rgb(128,128,128);{_ROOM}"
 _SIGNAL_COLOUR = (176, 96, 144)  # Okabe and Ito's purple, darker: no stance has it
 _SHOWN = 0.1  # words with less than this share of the strongest word's contribution are left plain
 _DARKEST = 0.5
@@ -48,11 +49,7 @@ def _row(explanation: Explanation, label: str) -> str:
     score = explanation.score
     probability = {**score.stance_probabilities, **score.signal_probabilities}[label]
     largest = max((abs(word.contributions[label]) for word in explanation.words), default=0.0)
-    ranks = {
-        word.start: _RANKS[i]
-        for i, word in enumerate(explanation.strongest(label, len(_RANKS)))
-        if word.contributions[label] > 0
-    }
+    ranks = {word.start: _RANKS[i] for i, word in enumerate(explanation.carriers(label))}
     rgb = ",".join(map(str, COLOURS[label] if label in STANCES else _SIGNAL_COLOUR))
     parts, done = [], 0
     for word in explanation.words:
@@ -74,8 +71,9 @@ def _word(word: Word, label: str, largest: float, rgb: str, rank: str) -> str:
         return text
     title = f"{label} {value:+.2f}".replace("-", _MINUS)
     if value > 0:
-        style = _FOR.format(rgb=rgb, alpha=_DARKEST * share)
-        sign = f'<small style="{_MARK}">{rank}</small>' if rank else ""
+        style, sign = _FOR.format(rgb=rgb, alpha=_DARKEST * share), rank
     else:
-        style, sign = _AGAINST, f'<small style="{_MARK}">{_MINUS}</small>'
-    return f'<span style="{style}" title="{title}">{sign}{text}</span>'
+        # A word may be against a label by itself and carry it once others are gone: it has its number too.
+        style, sign = _AGAINST, _MINUS + rank
+    mark = f'<small style="{_MARK}">{sign}</small>' if sign else ""
+    return f'<span style="{style}" title="{title}">{mark}{text}</span>'
