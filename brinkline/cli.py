@@ -89,6 +89,10 @@ def predict(
         int | None,
         typer.Option("--part-rows", min=1, help="Parquet: sentences in one file; default: 50,000."),
     ] = None,
+    ray: Annotated[
+        bool,
+        typer.Option("--ray", help="Parquet: on the Ray cluster of RAY_ADDRESS, else one on this machine."),
+    ] = False,
 ) -> None:
     """Score articles, sentence by sentence.
 
@@ -105,11 +109,14 @@ def predict(
     chosen = form or _guess(out)
     if chosen is Format.parquet and out is None:
         raise typer.BadParameter("parquet needs --out", param_hint="--format")
-    if chosen is not Format.parquet and (keep or part_rows):
-        name = "--keep" if keep else "--part-rows"
+    if chosen is not Format.parquet and (keep or part_rows or ray):
+        name = "--keep" if keep else "--part-rows" if part_rows else "--ray"
         raise typer.BadParameter("goes with Parquet output (--out scores.parquet)", param_hint=name)
     if chosen is Format.parquet and out is not None:
-        from brinkline.cli_archive import predict_archive
+        if ray:
+            from brinkline.cli_cluster import predict_archive
+        else:
+            from brinkline.cli_archive import predict_archive
 
         predict_archive(
             inputs,
