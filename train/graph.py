@@ -24,22 +24,26 @@ OUTPUTS = ("stance_logits", "signal_logits", "embedding")
 OPSET, IR_VERSION = 20, 10
 _RUNTIME = "com.microsoft"  # ONNX Runtime's own operators, on every platform that it runs on
 
-_WEIGHT_LIMIT = 63
+WEIGHT_LIMIT = 63
 """7 bits. x86 processors without VNNI add two products in 16 bits, which 8-bit weights overflow: so the same file
 computes the same integers everywhere."""
 
 
 @dataclass(frozen=True)
-class Activation:
-    """How the input of a matrix product is rounded to 8 bits."""
+class Rounding:
+    """A matrix product in 8 bits: how its input is rounded, and its matrix in integers."""
 
     scale: float
-    """Width of a step."""
+    """Width of a step of the input."""
     zero_point: int
     """The step that stands for 0, from 0 to 255."""
     divisor: FloatArray
     """Each channel is divided by this first, and the matrix multiplied with it: channels with large values then cost
     the others no precision (Xiao et al. 2023, SmoothQuant, arXiv:2211.10438). *Shape:* ``(channels,)``."""
+    weight: NDArray[np.int8]
+    """The matrix in steps, from -63 to 63. *Shape:* ``(channels, outputs)``."""
+    weight_scale: FloatArray
+    """Width of a step of each column. *Shape:* ``(outputs,)``."""
 
 
 @dataclass(frozen=True)
@@ -89,32 +93,20 @@ def products(state: Mapping[str, FloatArray], config: Mapping[str, Any]) -> dict
 def build(
     state: Mapping[str, FloatArray],
     config: Mapping[str, Any],
-    activations: Mapping[str, Activation] | None = None,
+    roundings: Mapping[str, Rounding] | None = None,
     show_inputs: bool = False,
 ) -> onnx.ModelProto:
     """Write the graph.
 
     :param state: the network's tensors, named as in ``model.safetensors``.
     :param config: the encoder's configuration, which :func:`supports` accepts.
-    :param activations: how each product's input is rounded; without them everything is fp32.
+    :param roundings: each product in 8 bits; without them everything is fp32.
     :param show_inputs: give the inputs of the products out as well, named ``NAME.input``.
     :return: inputs :data:`INPUTS` of *Shape:* ``(batch, tokens)``, outputs :data:`OUTPUTS`.
     """
-    graph = _Graph(state, config, activations)
+    graph = _Graph(state, config, roundings)
     graph.heads(graph.pooled(graph.layers(graph.embeddings())))
     return graph.model(show_inputs)
-
-
-def round_weight(weight: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
-    """Round a matrix to integers of 7 bits, symmetric, one scale a column.
-
-    :param weight: *Shape:* ``(channels, outputs)``.
-    :return: integers of the same shape, and the scales, *Shape:* ``(outputs,)``.
-    """
-    # Below the smallest normal number a scale has too few digits left: such a column is rounded to zero.
-    largest = np.abs(weight).max(axis=0) / _WEIGHT_LIMIT
-    scale = np.where(largest >= np.finfo(np.float32).tiny, largest, 1.0).astype(np.float32)
-    return np.clip(np.rint(weight / scale), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int8), scale
 
 
 class _Graph:
@@ -124,9 +116,9 @@ class _Graph:
         self,
         state: Mapping[str, FloatArray],
         config: Mapping[str, Any],
-        activations: Mapping[str, Activation] | None,
+        roundings: Mapping[str, Rounding] | None,
     ) -> None:
-        self._state, self._config, self._activations = state, config, activations
+        self._state, self._config, self._roundings = state, config, roundings
         self._products = products(state, config)
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
@@ -136,7 +128,7 @@ class _Graph:
         """Words, their places and types, normalised. *Shape:* ``(batch, tokens, width)``."""
         prefix = "encoder.embeddings."
         words = self._state[prefix + "word_embeddings.weight"]
-        if self._activations is None:
+        if self._roundings is None:
             x = self._op("Gather", self._constant("words", words), "input_ids")
         else:  # the table is most of the file: a row a word, each with its scale
             integers, scale = _round_rows(words)
@@ -212,7 +204,7 @@ class _Graph:
     def _attention(self, name: str, x: str, mask: str) -> str:
         product, heads = self._products[name], self._config["num_attention_heads"]
         self._inputs_of_products[name] = x
-        if self._activations is None:
+        if self._roundings is None:
             weight, bias = self._constant(f"{name}.weight", product.weight), self._bias(product)
             return self._op("Attention", x, weight, bias, mask, domain=_RUNTIME, num_heads=heads)
         rounded, scale, zero = self._rounded(name, x)
@@ -223,7 +215,7 @@ class _Graph:
     def _product(self, name: str, x: str) -> str:
         product = self._products[name]
         self._inputs_of_products[name] = x
-        if self._activations is None:
+        if self._roundings is None:
             weight = self._constant(f"{name}.weight", product.weight)
             return self._op("Add", self._op("MatMul", x, weight), self._bias(product))
         rounded, scale, zero = self._rounded(name, x)
@@ -232,8 +224,8 @@ class _Graph:
         return self._op("MatMulIntegerToFloat", *inputs, domain=_RUNTIME)
 
     def _rounded(self, name: str, x: str) -> tuple[str, str, str]:
-        assert self._activations is not None
-        rule = self._activations[name]
+        assert self._roundings is not None
+        rule = self._roundings[name]
         if not (rule.divisor == 1).all():
             x = self._op("Mul", x, self._constant(f"{name}.divisor", (1 / rule.divisor).astype(np.float32)))
         scale = self._constant(f"{name}.input.scale", np.array(rule.scale, dtype=np.float32))
@@ -241,12 +233,11 @@ class _Graph:
         return self._op("QuantizeLinear", x, scale, zero), scale, zero
 
     def _rounded_weight(self, product: Product) -> tuple[str, str, str]:
-        assert self._activations is not None
-        divisor = self._activations[product.name].divisor
-        integers, scale = round_weight((product.weight * divisor[:, None]).astype(np.float32))
-        zero = np.zeros(scale.shape, dtype=np.int8)
+        assert self._roundings is not None
+        rule = self._roundings[product.name]
+        zero = np.zeros(rule.weight_scale.shape, dtype=np.int8)
         names = (f"{product.name}.weight", f"{product.name}.weight.scale", f"{product.name}.weight.zero")
-        return tuple(map(self._constant, names, (integers, scale, zero)))  # type: ignore[return-value]
+        return tuple(map(self._constant, names, (rule.weight, rule.weight_scale, zero)))  # type: ignore[return-value]
 
     def _bias(self, product: Product) -> str:
         return self._constant(f"{product.name}.bias", product.bias)
