@@ -215,9 +215,8 @@ class _Pipeline:
 
 def _read(rows: pa.Table, job: _Job) -> Iterator[pa.Table]:
     """Read the files of a group; what cannot be read goes into the group's notes, not down the pipeline."""
-    os.chdir(
-        job.start
-    )  # names are relative to it, and ids are made of names; the process is this job's alone
+    if job.start is not None:
+        os.chdir(job.start)  # ids are made of the names as they were given; the process is this job's alone
     for row in rows.to_pylist():
         articles, failures = 0, []
         batch: list[bytes] = []
