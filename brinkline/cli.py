@@ -142,7 +142,9 @@ def predict(
         if (first := next(read, None)) is not None or not failures.count:
             texts = (article.text for article in chain([first] if first else [], read))
             ids = (article.id for article in names)
-            write(classifier.predict_many(texts, ids=ids, thresholds=thresholds), chosen.value, out)
+            scores = classifier.predict_many(texts, ids=ids, thresholds=thresholds)
+            limits = {**classifier.manifest.calibration.thresholds, **thresholds}
+            write(scores, chosen.value, out, limits)
     if failures.count:
         raise typer.Exit(1)
 

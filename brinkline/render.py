@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -23,22 +23,28 @@ FORMATS: tuple[str, ...] = ("table", "jsonl", "csv", "html")
 _STYLES = {"hostile": "red", "neutral": "dim", "conciliatory": "green"}
 
 
-def write(scores: Iterable[ArticleScores], form: str, out: Path | None) -> None:
+def write(
+    scores: Iterable[ArticleScores],
+    form: str,
+    out: Path | None,
+    thresholds: Mapping[str, float] | None = None,
+) -> None:
     """Write scored articles as they come.
 
     :param scores: a stream of articles.
     :param form: one of :data:`FORMATS`.
     :param out: a file, which appears when it is complete, or None for standard output.
+    :param thresholds: signal → probability from which it was given, to be told on a page.
     """
     if out is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A pipe carries UTF-8 whatever the system's own encoding is; a terminal shows what it can.
             encoding = None if form == "table" else "utf-8"
             sys.stdout.reconfigure(encoding=encoding, errors="replace", newline="\n")
-        _text(scores, form, sys.stdout)
+        _text(scores, form, sys.stdout, thresholds)
     else:
         with _aside(out) as path, path.open("w", encoding="utf-8", newline="") as file:
-            _text(scores, form, file)
+            _text(scores, form, file, thresholds)
 
 
 def check_target(out: Path | None) -> None:
@@ -50,8 +56,15 @@ def check_target(out: Path | None) -> None:
         raise IsADirectoryError(f"{out} is a folder: name a file in it")
 
 
-def _text(scores: Iterable[ArticleScores], form: str, file: IO[str]) -> None:
-    writers = {"table": _table, "jsonl": _jsonl, "csv": _csv, "html": _html}
+def _text(
+    scores: Iterable[ArticleScores], form: str, file: IO[str], thresholds: Mapping[str, float] | None
+) -> None:
+    if form == "html":
+        from brinkline.report_page import write_page
+
+        write_page(scores, file, thresholds=thresholds)
+        return
+    writers = {"table": _table, "jsonl": _jsonl, "csv": _csv}
     writers[form](scores, file)
 
 
@@ -66,12 +79,6 @@ def _csv(scores: Iterable[ArticleScores], file: IO[str]) -> None:
     writer.writeheader()
     for article in scores:
         writer.writerows({k: _printable(v) for k, v in row.items()} for row in article.to_flat_rows())
-
-
-def _html(scores: Iterable[ArticleScores], file: IO[str]) -> None:
-    from brinkline.model.render import page_html
-
-    file.write(page_html((article.to_html() for article in scores), title="Brinkline"))
 
 
 def _table(scores: Iterable[ArticleScores], file: IO[str]) -> None:
