@@ -139,8 +139,14 @@ def _figures(metrics: Mapping[str, Any]) -> str:
 
 
 def _probes(metrics: Mapping[str, Any]) -> list[str]:
-    """Return a line for each set of contrast groups, and one for the name-swap probe."""
+    """Return lines on what rounding to 8 bits costs, on contrast groups and on the name-swap probe."""
     lines = []
+    for name, figures in metrics.get("evaluations", {}).items():
+        if before := figures.get("fp32"):
+            lines.append(
+                f"The same network in fp32 on {name}: stance {before['stance_macro_f1']:.3f}, signals "
+                f"{before['signals_macro_f1']:.3f}."
+            )
     for name, figures in metrics.get("evaluations", {}).items():
         if found := figures.get("contrast"):
             lines.append(

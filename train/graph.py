@@ -236,8 +236,9 @@ class _Graph:
         assert self._roundings is not None
         rule = self._roundings[product.name]
         zero = np.zeros(rule.weight_scale.shape, dtype=np.int8)
-        names = (f"{product.name}.weight", f"{product.name}.weight.scale", f"{product.name}.weight.zero")
-        return tuple(map(self._constant, names, (rule.weight, rule.weight_scale, zero)))  # type: ignore[return-value]
+        name = f"{product.name}.weight"
+        weight = self._constant(name, rule.weight)
+        return weight, self._constant(f"{name}.scale", rule.weight_scale), self._constant(f"{name}.zero", zero)
 
     def _bias(self, product: Product) -> str:
         return self._constant(f"{product.name}.bias", product.bias)

@@ -4,10 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brinkline.model.checkpoint import TOKENIZER, WEIGHTS
-from brinkline.model.encoding import SentenceEncoder, collate
-from brinkline.model.engine import OnnxEngine, available_processors, run_sorted
+from brinkline.model.encoding import EncodedSentence, SentenceEncoder, collate
+from brinkline.model.engine import (
+    EngineError,
+    OnnxEngine,
+    available_processors,
+    batches_of_like_length,
+    run_sorted,
+)
 from brinkline.model.network import Network
 from brinkline.train.export import export
 from brinkline.train.scoring import TorchEngine
@@ -39,6 +47,59 @@ def test_a_row_does_not_depend_on_its_batch(model_folder: Path) -> None:
         alone = engine.run(collate([sentence], encoder.pad_id))
         np.testing.assert_allclose(alone.stance[0], together.stance[row], atol=1e-5)
         np.testing.assert_allclose(alone.signals[0], together.signals[row], atol=1e-5)
+
+
+@given(
+    st.lists(st.integers(1, 300), max_size=60),
+    st.integers(1, 40),
+    st.integers(1, 1000),
+)
+def test_batches_hold_every_row_once_and_keep_to_their_limits(
+    lengths: list[int], size: int, tokens: int
+) -> None:
+    sentences = [EncodedSentence([0] * n, [0] * n, [1] * n, False) for n in lengths]
+    batches = list(batches_of_like_length(sentences, size, tokens))
+    assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
+    for rows in batches:
+        longest = max(lengths[row] for row in rows)
+        assert len(rows) <= size
+        assert len(rows) == 1 or len(rows) * longest <= tokens
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_change_nothing(model_folder: Path, threads: int) -> None:
+    encoder = SentenceEncoder.from_file(model_folder / TOKENIZER, 32)
+    encoded = encoder.encode(TEXTS * 7)
+    one = run_sorted(OnnxEngine(model_folder / WEIGHTS, threads=1), encoded, encoder.pad_id, 3)
+    other = run_sorted(OnnxEngine(model_folder / WEIGHTS, threads=threads), encoded, encoder.pad_id, 3)
+    np.testing.assert_array_equal(one.stance, other.stance)
+
+
+def test_an_error_in_one_batch_is_raised(model_folder: Path) -> None:
+    engine = OnnxEngine(model_folder / WEIGHTS, threads=2)
+    too_high = EncodedSentence([10**6], [0], [1], False)
+    with pytest.raises(Exception, match="indices element out of data bounds"):
+        run_sorted(engine, [too_high] * 4, 0, 1)
+
+
+def test_embeddings_are_what_torch_pools(make_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    checkpoint = make_checkpoint()
+    classifier = export(checkpoint, tmp_path / "fp32", weights="fp32")
+    network, limits = Network.load(checkpoint)
+    encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, limits["max_tokens"])
+    torch = TorchEngine(network).embed(collate(encoder.encode(TEXTS), encoder.pad_id))
+    np.testing.assert_allclose(classifier.embed(TEXTS), torch, atol=1e-4)
+    assert classifier.embed([]).shape == (0, torch.shape[1])
+
+
+def test_a_file_without_embeddings_says_so(model_folder: Path, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(str(model_folder / WEIGHTS))
+    del model.graph.output[2:]
+    onnx.save(model, str(tmp_path / WEIGHTS))
+    with pytest.raises(EngineError, match="export it again"):
+        _ = OnnxEngine(tmp_path / WEIGHTS).width
 
 
 def test_sorting_by_length_is_undone(model_folder: Path) -> None:

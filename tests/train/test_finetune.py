@@ -55,6 +55,8 @@ def test_a_run_from_data_to_model(values: dict[str, Any], labelled_file: Path) -
     manifest = classifier.manifest
     assert manifest.metrics["evaluations"]["test split"]["intervals"].keys() >= {"stance_macro_f1"}
     assert len(manifest.metrics["seeds"]["test split"]["stance_macro_f1"]["values"]) == 2
+    assert manifest.metrics["evaluations"]["test split"]["fp32"].keys() >= {"stance_macro_f1"}
+    assert "in fp32, macro-F1" in (run / "report" / "test-split" / "report.md").read_text()
     assert manifest.training_data[0]["sha256"]
     assert manifest.base_model["sha256"] != "unknown"
     report = run / "report" / "test-split"

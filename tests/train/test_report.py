@@ -125,6 +125,15 @@ def test_report_without_mistakes_and_without_average_precision(
     assert [row[4] == "n/a" for row in signals[2:]] == [True, True, False]
 
 
+def test_report_tells_what_8_bits_cost(tmp_path: Path, metrics: dict[str, Any]) -> None:
+    stance, signals = metrics["stance"]["macro_f1"], metrics["signals"]["macro_f1"]
+    metrics["fp32"] = {"stance_macro_f1": stance + 0.01, "signals_macro_f1": signals - 0.002}
+    write_markdown(tmp_path / "report.md", metrics, [])
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f"stance {stance:.3f} against {stance + 0.01:.3f} (-0.010); signals {signals:.3f}" in text
+    assert "(+0.002)" in text
+
+
 def test_headline_table_stands_alone(metrics: dict[str, Any]) -> None:
     rows, *others = tables_of(headline_table(metrics))
     assert_well_formed(rows)
