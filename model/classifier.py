@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -236,15 +237,12 @@ class Classifier:
         batch_size: int,
         progress: bool | None,
     ) -> Iterator[ArticleScores]:
-        from tqdm.auto import tqdm
-
-        show = _is_interactive() if progress is None else progress
         truncated = 0
-        with tqdm(disable=not show, unit=" articles", desc="scoring") as bar:
+        with _bar(_is_interactive() if progress is None else progress) as update:
             for chunk in chunks(articles):
                 for scores in self._score_chunk(chunk, limits, batch_size):
                     truncated += sum(score.truncated for score in scores.sentences)
-                    bar.update()
+                    update()
                     yield scores
         _warn_truncated(truncated, self.manifest.max_tokens)
 
@@ -347,6 +345,18 @@ def predict_many(
     return shipped().predict_many(
         articles, ids=ids, thresholds=thresholds, batch_size=batch_size, progress=progress
     )
+
+
+@contextmanager
+def _bar(show: bool) -> Iterator[Callable[[], object]]:
+    """Give what is to be called after each article; tqdm is loaded only to be seen."""
+    if not show:
+        yield lambda: None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(unit=" articles", desc="scoring") as bar:
+        yield bar.update
 
 
 def _warn_truncated(truncated: int, max_tokens: int) -> None:
