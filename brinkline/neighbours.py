@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brinkline.data.schema import LabelledSentence, read_labelled, sentences_of
-from brinkline.model.checkpoint import CARD, ModelFolderError
+from brinkline.model.checkpoint import CARD
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.model.scores import import_pandas
 
@@ -121,7 +121,7 @@ class LabelledIndex:
     :param classifier: the model; by default the shipped one.
     :param data: ``.jsonl`` files or folders of labelled sentences; by default the project's own corpus.
     :param cache: False to neither read nor write the cache.
-    :raises ModelFolderError: for a model that gives no embeddings.
+    :raises EngineError: for a model folder of an earlier version, which gives no embeddings.
     :raises LabelledDataError: if anything in the files is wrong.
     """
 
@@ -133,7 +133,6 @@ class LabelledIndex:
         cache: bool = True,
     ) -> None:
         self._classifier = _shipped() if classifier is None else classifier
-        _check_embeds(self._classifier)
         self.sentences: tuple[LabelledSentence, ...] = tuple(sentences_of(read_labelled(_paths(data))))
         texts = [sentence.text for sentence in self.sentences]
         self._vectors = _cached(self._classifier, texts) if cache else _vectors(self._classifier, texts)
@@ -147,7 +146,7 @@ class LabelledIndex:
             raise TypeError(f"similar takes one sentence as str, got {type(sentence).__name__}")
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
-        query = _unit(_embed(self._classifier, [sentence]))[0]
+        query = _unit(self._classifier.embed([sentence]))[0]
         likeness = np.clip(self._vectors @ query, -1, 1)
         order = np.argsort(-likeness, kind="stable")[:n]
         neighbours = tuple(
@@ -177,11 +176,10 @@ def similar(
     :return: the sentences, nearest first.
     :raises TypeError: if the sentence is not a str.
     :raises ValueError: for ``n`` below 1.
-    :raises ModelFolderError: for a model that gives no embeddings.
+    :raises EngineError: for a model folder of an earlier version, which gives no embeddings.
     :raises LabelledDataError: if anything in the files is wrong.
     """
     classifier = _shipped() if classifier is None else classifier
-    _check_embeds(classifier)
     return _index(classifier, tuple(_paths(data))).similar(sentence, n)
 
 
@@ -215,15 +213,6 @@ def _paths(data: str | Path | Sequence[str | Path] | None) -> list[Path]:
     return [Path(path) for path in ([data] if isinstance(data, str | Path) else data)]
 
 
-def _check_embeds(classifier: Classifier) -> None:
-    if not hasattr(classifier, "embed"):
-        raise ModelFolderError(f"{classifier.name}: this model folder has no embeddings")
-
-
-def _embed(classifier: Any, sentences: Sequence[str]) -> Vectors:
-    return np.asarray(classifier.embed(sentences), dtype=np.float32)
-
-
 def _unit(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit: Vectors = vectors / np.maximum(lengths, 1e-12)
@@ -238,7 +227,7 @@ def _vectors(classifier: Classifier, texts: Sequence[str]) -> Vectors:
     parts = []
     with tqdm(total=len(texts), disable=not show, unit=" sentences", desc="embedding") as bar:
         for start in range(0, len(texts), _CHUNK):
-            part = _unit(_embed(classifier, texts[start : start + _CHUNK]))
+            part = _unit(classifier.embed(texts[start : start + _CHUNK]))
             parts.append(part.astype(np.float16))
             bar.update(len(part))
     return np.concatenate(parts).astype(np.float32)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import brinkline
 from brinkline import neighbours
-from brinkline.model.checkpoint import ModelFolderError
 from brinkline.neighbours import LabelledIndex, cache_folder, similar
 
 ROWS = [
@@ -174,9 +174,14 @@ def test_bad_calls(data: Path) -> None:
         similar("they met", 0, classifier=Fake(), data=data)
     with pytest.raises(TypeError, match="one sentence as str, got list"):
         similar(["they met"], classifier=Fake(), data=data)
-    bare = SimpleNamespace(name="old 0.1", manifest=None)
-    with pytest.raises(ModelFolderError, match=r"old 0\.1: this model folder has no embeddings"):
-        similar("they met", classifier=bare, data=data)
+
+
+def test_the_tiny_model_finds_a_sentence_itself(data: Path, model_folder: Path) -> None:
+    classifier = brinkline.load(model_folder, threads=1)
+    for row in ROWS:
+        near = similar(row["text"], 1, classifier=classifier, data=data)[0]
+        assert (near.id, near.stance) == (row["id"], row["stance"])
+        assert near.similarity == pytest.approx(1, abs=1e-3)
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
+import importlib.util
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -231,3 +233,29 @@ def test_the_shipped_model_names_the_telling_words() -> None:
     assert why.strongest("threat", 1)[0].text == "warned"
     assert why.strongest("retaliation", 1)[0].text == "reprisal"
     assert repr(why).startswith("<Explanation hostile: ")
+
+
+def test_the_benchmark_counts_every_decision(classifier: Classifier) -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "explain_faithfulness.py"
+    spec = importlib.util.spec_from_file_location("explain_faithfulness", path)
+    assert spec is not None
+    assert spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    documents = [
+        [TEXT, "they met"],
+        ["if they attack we will answer the strike", "figures on rain in the city"],
+    ]
+    counts, sentences = benchmark.measure(classifier, documents, draws=2)
+    long = [text for document in documents for text in document if len(text.split()) >= 6]
+    assert sentences == len(long)
+    decisions = [
+        label for score in classifier.predict_sentences(long) for label in (score.stance, *score.signals)
+    ]
+    assert {label: len(rows) for label, rows in counts.changed.items()} == Counter(decisions)
+    for rows in counts.changed.values():
+        for row in rows:
+            assert set(row) == {"random", *benchmark.FINDERS}
+            assert all(0 <= share <= 1 for share in row.values())
+    line = counts.row("all", LABELS, np.random.default_rng(0))
+    assert line.split()[:2] == ["all", str(len(decisions))]
