@@ -123,6 +123,7 @@ class Settings(BaseModel):
     base_model: str = "packaged"
     """``packaged`` (all-MiniLM-L6-v2), a folder, or the id of a model on the Hugging Face hub."""
     data: DataSettings
+    """Which labelled data, and how they are split."""
     seeds: list[SEED] = Field(default=[0], min_length=1)
     """One training a seed; the model with the best mean F1 on the dev split is exported."""
     context: int = Field(default=0, ge=0, le=8)
