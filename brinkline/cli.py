@@ -218,6 +218,33 @@ def export(
         typer.echo(f"{out} is a model folder: brinkline.load({str(out)!r})")
 
 
+@app.command("app")
+def web_page(
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A model folder; default: the shipped one.")
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="Default: the first free one from 7860.")
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
+) -> None:
+    """Serve a web page that marks articles, on this machine and without a network."""
+    from brinkline.model.classifier import load, shipped
+
+    with usage_errors(), told_apart():
+        from brinkline.app import serve
+
+        classifier = load(model) if model is not None else shipped()
+        serve(
+            classifier,
+            host,
+            port,
+            open_browser,
+            lambda url: typer.echo(f"{url}  (Ctrl+C stops it)", err=True),
+        )
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -22,7 +22,7 @@ from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.model.render import _safe as safe  # what may not stand in a page is told there
 from brinkline.model.scores import ArticleScores, SentenceScore
 
-__all__ = ["rows_html", "write_page"]
+__all__ = ["Totals", "asset", "list_html", "rows_html", "table_html", "write_page"]
 
 _IN_MEMORY = 8 << 20  # characters of a part of the page, before it goes to disk
 _MANY = 50  # articles from which the browser may put off drawing those out of sight
@@ -52,7 +52,7 @@ def write_page(
     """
     with ExitStack() as stack:
         marked, table, contents = (stack.enter_context(_spool()) for _ in range(3))
-        totals = _Totals()
+        totals = Totals()
         for number, article in enumerate(scores, start=1):
             totals.add(article)
             marked.write(_article(article, number))
@@ -60,7 +60,7 @@ def write_page(
             contents.write(_contents_row(article, number))
         file.write(_head(totals))
         if totals.articles > 1:
-            _section(file, _CONTENTS, contents, "</tbody></table></div></details>\n")
+            _section(file, _CONTENTS, contents, _CONTENTS_END)
         if totals.articles:
             many = " many" if totals.articles > _MANY else ""
             _section(file, _ARTICLES.format(many=many), marked, "</section>\n")
@@ -88,6 +88,12 @@ def table_html(article: ArticleScores) -> str:
         f'<div class="bl-scroll"><table class="bl-rows bl-long">{_header(_HEADINGS[1:])}<tbody>'
         f"{''.join(rows_html(article))}</tbody></table></div>"
     )
+
+
+def list_html(articles: Iterable[ArticleScores]) -> str:
+    """Return a table with one row an article."""
+    rows = "".join(_contents_row(article, number, link=False) for number, article in enumerate(articles, 1))
+    return f"{_CONTENTS}{rows}{_CONTENTS_END}"
 
 
 def asset(name: str) -> str:
@@ -120,13 +126,16 @@ def _signal(signal: str, sentence: SentenceScore) -> str:
 
 
 @dataclass
-class _Totals:
+class Totals:
+    """Counts over articles, gathered one by one."""
+
     articles: int = 0
     sentences: int = 0
     labels: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_LABELS, 0))
     models: dict[str, None] = field(default_factory=dict)  # in order, each once
 
     def add(self, article: ArticleScores) -> None:
+        """Count one more."""
         self.articles += 1
         self.sentences += len(article.sentences)
         self.models[article.model] = None
@@ -136,10 +145,24 @@ class _Totals:
 
     @property
     def model(self) -> str:
+        """Name and version of the model; of all, where there are several."""
         return ", ".join(self.models) or "none"
 
-    def share(self, label: str) -> str:
-        return f"{self.labels[label] / self.sentences:.0%}" if self.sentences else "n/a"
+    @property
+    def headline(self) -> str:
+        """Say how many articles and sentences there are."""
+        return f"{_count(self.articles, 'article')}, {_count(self.sentences, 'sentence')}"
+
+    def to_html(self) -> str:
+        """Return how often each label was given, as a list of definitions."""
+        figures = "".join(
+            f"<div><dt>{label}</dt><dd>{count:,} <small>{self._share(count)}</small></dd></div>"
+            for label, count in self.labels.items()
+        )
+        return f'<dl class="totals">{figures}</dl>'
+
+    def _share(self, count: int) -> str:
+        return f"{count / self.sentences:.0%}" if self.sentences else "n/a"
 
 
 def _spool() -> IO[str]:
@@ -167,24 +190,20 @@ def _parts() -> tuple[str, str, str]:
     return style, script, policy
 
 
-def _head(totals: _Totals) -> str:
+def _head(totals: Totals) -> str:
     style, script, policy = _parts()
-    title = f"Brinkline: {_count(totals.articles, 'article')}, {_count(totals.sentences, 'sentence')}"
-    figures = "".join(
-        f"<div><dt>{label}</dt><dd>{totals.labels[label]:,} <small>{totals.share(label)}</small></dd></div>"
-        for label in _LABELS
-    )
     links = [("articles", "Articles"), ("sentences", "Sentences")] if totals.articles else []
     links += [("about", "About and how to cite")]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{style}</style>\n<script>{script}</script>\n</head>\n<body>\n"
+        f"<title>Brinkline: {totals.headline}</title>\n<style>\n{style}</style>\n"
+        f"<script>{script}</script>\n</head>\n<body>\n"
         '<a class="skip" href="#main">Skip to the articles</a>\n<header>\n'
-        f"<h1>{_count(totals.articles, 'article')}, {_count(totals.sentences, 'sentence')}</h1>\n"
+        f"<h1>{totals.headline}</h1>\n"
         f'<p class="meta">Stance and escalation signals by <bdi>{safe(totals.model)}</bdi></p>\n'
-        f'<dl class="totals">{figures}</dl>\n<nav aria-label="Parts of the page">'
+        f'{totals.to_html()}\n<nav aria-label="Parts of the page">'
         + "".join(f'<a href="#{target}">{text}</a>' for target, text in links)
         + f"</nav>\n</header>\n{_filters() if totals.sentences else ''}"
         '<main id="main">\n'
@@ -210,13 +229,14 @@ def _filters() -> str:
 
 
 _CONTENTS = (
-    '<details><summary>List of the articles</summary><div class="bl-scroll contents" tabindex="0" '
+    '<details class="list"><summary>List of the articles</summary><div class="bl-scroll contents" tabindex="0" '
     'role="region" aria-label="List of the articles"><table class="bl-rows"><thead><tr><th scope="col">article</th>'
     + "".join(
         f'<th scope="col" class="n">{name}</th>' for name in ("sentences", *STANCES, "balance", *SIGNALS)
     )
     + "</tr></thead><tbody>\n"
 )
+_CONTENTS_END = "</tbody></table></div></details>\n"
 _ARTICLES = '<section class="articles{many}" id="articles" aria-labelledby="h-a"><h2 id="h-a">Articles</h2>\n'
 _MORE = (
     '<p class="more" id="more" hidden><span id="told" aria-live="polite"></span>'
@@ -232,9 +252,11 @@ def _article(article: ArticleScores, number: int) -> str:
     )
 
 
-def _contents_row(article: ArticleScores, number: int) -> str:
+def _contents_row(article: ArticleScores, number: int, link: bool = True) -> str:
     summary = article.summary
-    name = safe(article.id) if article.id is not None else str(number)
+    name = f"<bdi>{safe(article.id) if article.id is not None else number}</bdi>"
+    if link:
+        name = f'<a href="#a{number}">{name}</a>'
     figures = [f"{summary.sentences:,}"]
     if summary.sentences:
         figures += [f"{summary.stance[stance]:.0%}" for stance in STANCES]
@@ -243,7 +265,7 @@ def _contents_row(article: ArticleScores, number: int) -> str:
         figures += [""] * (len(STANCES) + 1)
     figures += [str(summary.signals[signal]) for signal in SIGNALS]
     cells = "".join(f'<td class="n">{figure}</td>' for figure in figures)
-    return f'<tr><td class="a"><a href="#a{number}"><bdi>{name}</bdi></a></td>{cells}</tr>\n'
+    return f'<tr><td class="a">{name}</td>{cells}</tr>\n'
 
 
 def _header(headings: Iterable[tuple[str, str]]) -> str:
@@ -263,7 +285,7 @@ def _table_head() -> str:
     )
 
 
-def _foot(totals: _Totals, thresholds: Mapping[str, float] | None) -> str:
+def _foot(totals: Totals, thresholds: Mapping[str, float] | None) -> str:
     limits = ""
     if thresholds:
         listed = ", ".join(f"{signal} {thresholds[signal]:.2f}" for signal in SIGNALS if signal in thresholds)

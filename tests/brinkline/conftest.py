@@ -11,6 +11,9 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
+KNOWN = {"Method not implemented."}  # Gradio 6 says so at every upload, and uploads
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Return a running Chromium; skip where there is none."""
@@ -45,4 +48,4 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         context.close()
     near = ("file:", "data:", "blob:", "http://127.0.0.1:", "ws://127.0.0.1:")
     assert [url for url in asked if not url.startswith(near)] == []
-    assert noise == []
+    assert [said for said in noise if said not in KNOWN] == []
