@@ -272,7 +272,9 @@ def _finish(settings: Settings, data: Data, best: SeedResult, seeds: dict[str, A
     measured, swapped = {}, name_swap(classifier)
     for name, documents in data.evaluate.items():
         result = evaluate(classifier, documents, name, rivals, swapped)
-        result.metrics["fp32"] = best.figures[name]  # the exported file may compute in 8 bits: this tells the cost
+        result.metrics["fp32"] = best.figures[
+            name
+        ]  # the exported file may compute in 8 bits: this tells the cost
         measured[name] = {**_headline(result), "fp32": best.figures[name]}
         write_report(folder / "report" / _slug(name), result)
     add_metrics(

@@ -238,7 +238,11 @@ class _Graph:
         zero = np.zeros(rule.weight_scale.shape, dtype=np.int8)
         name = f"{product.name}.weight"
         weight = self._constant(name, rule.weight)
-        return weight, self._constant(f"{name}.scale", rule.weight_scale), self._constant(f"{name}.zero", zero)
+        return (
+            weight,
+            self._constant(f"{name}.scale", rule.weight_scale),
+            self._constant(f"{name}.zero", zero),
+        )
 
     def _bias(self, product: Product) -> str:
         return self._constant(f"{product.name}.bias", product.bias)

@@ -37,7 +37,9 @@ def test_calibration_of_the_checkpoint_is_taken_along(checkpoint: Path, tmp_path
 def test_differences_are_in_the_manifest(checkpoint: Path, tmp_path: Path) -> None:
     parity = export(checkpoint, tmp_path / "out", weights="int8").manifest.metrics["export"]
     assert 0 <= parity["fp32_largest_logit_difference"] < 1e-4
-    assert 0 < parity["int8_mean_probability_difference"] <= parity["int8_largest_probability_difference"] < 0.2
+    assert (
+        0 < parity["int8_mean_probability_difference"] <= parity["int8_largest_probability_difference"] < 0.2
+    )
 
 
 def test_int8_is_smaller(checkpoint: Path, tmp_path: Path) -> None:
