@@ -212,10 +212,11 @@ class Watched:
         return max(self.memory[:middle]) / 2**20, max(self.memory[middle:] or [0]) / 2**20
 
 
-def run(archive: Path, out: Path, part_rows: int, kill_after: float | None = None) -> Watched:
+def run(archive: Path, out: Path, options: argparse.Namespace, kill_after: float | None = None) -> Watched:
     """Run the job, watch its memory, and kill it after so many seconds."""
     command = [sys.executable, "-m", "brinkline", "predict", str(archive), "--out", str(out)]
-    command += ["--keep", "source,date", "--part-rows", str(part_rows)]
+    command += ["--keep", "source,date", "--part-rows", str(options.part_rows)]
+    command += ["--model", str(options.model)] if options.model else []
     began, memory = time.monotonic(), []
     with out.with_suffix(".log").open("ab") as log:
         process = psutil.Popen(command, stderr=log)
@@ -257,6 +258,7 @@ def main() -> int:
     parser.add_argument("--articles", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--model", type=Path, help="a model folder; default: the shipped one")
     parser.add_argument("--part-rows", type=int, default=50_000)
     parser.add_argument(
         "--folder", type=Path, help="keep archive and tables here; default: a temporary folder"
@@ -274,7 +276,7 @@ def soak(folder: Path, options: argparse.Namespace) -> int:
     made = make(archive, options.articles, options.seed)
     size = f"{made.files:,} files, {made.size / 2**20:.1f} MiB"
     print(f"archive: {size}, {made.readable:,} articles and {made.unreadable:,} that cannot be read")
-    undisturbed = run(archive, whole, options.part_rows)
+    undisturbed = run(archive, whole, options)
     state, seconds = counts(whole), undisturbed.seconds
     rates = [state[name] / seconds for name in ("articles", "sentences", "scored")]
     told = "{:,.0f} articles/s, {:,.0f} sentences/s, {:,.0f} distinct sentences/s".format(*rates)
@@ -285,11 +287,11 @@ def soak(folder: Path, options: argparse.Namespace) -> int:
     print(f"peak memory: {first:.0f} MiB in the first half, {second:.0f} MiB in the second")
     rng = random.Random(options.seed)
     for number in range(options.kills):
-        stopped = run(archive, killed, options.part_rows, rng.uniform(0.15, 0.45) * seconds)
+        stopped = run(archive, killed, options, rng.uniform(0.15, 0.45) * seconds)
         how = "killed" if stopped.code == -signal.SIGKILL else f"ended with {stopped.code}"
         parts = len(list(killed.glob("*.parquet")))
         print(f"run {number + 1}: {how} after {stopped.seconds:.1f} s, with {parts} parts")
-    last = run(archive, killed, options.part_rows)
+    last = run(archive, killed, options)
     print(f"last run: {last.seconds:.1f} s")
     checks = {
         "all articles are read": (state["articles"], state["failed"]) == (made.readable, made.unreadable),
