@@ -11,13 +11,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for torch without CUDA on Linux
 PIP_ARGS ?=
 
-.PHONY: help demo test lint format train teacher-base release wheel-test clean
+.PHONY: help demo test lint format train teacher-base teacher release wheel-test clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
 	@echo "make lint   ruff and mypy;  make format   ruff's formatter and fixes"
 	@echo "make train  train configs/default.yaml into runs/default"
-	@echo "make release  train the teacher and the shipped model into runs/release (needs the real sentences)"
+	@echo "make release  train the shipped model into runs/release (needs the real sentences)"
+	@echo "make teacher  train a larger network into runs/teacher, for distillation"
 	@echo "make wheel-test  install the wheel in a clean environment and score an article with it"
 	@echo "make clean  remove what these commands made"
 
@@ -73,9 +74,12 @@ build/all-mpnet-base-v2/model.safetensors: | $(BIN)/python
 	rm -rf build/mpnet
 
 # The shipped model from the data to the report; picks up where it was stopped.
-release: $(VENV)/dev teacher-base
-	$(BIN)/python train/finetune.py configs/teacher.yaml --resume
+release: $(VENV)/dev
 	$(BIN)/python train/finetune.py configs/release.yaml --resume
+
+# A teacher for distillation={teacher: runs/teacher}, which the shipped model does without.
+teacher: $(VENV)/dev teacher-base
+	$(BIN)/python train/finetune.py configs/teacher.yaml --resume
 
 # The wheel by itself: a clean environment, another folder, one article.
 wheel-test: $(VENV)/dev
