@@ -25,7 +25,7 @@ from brinkline.model.checkpoint import (
     read_manifest,
 )
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder
-from brinkline.model.engine import Engine, EngineError, Logits, OnnxEngine, embed_sorted, run_sorted
+from brinkline.model.engine import Engine, EngineError, Logits, OnnxEngine, embed_sorted, run_sorted, sees_gpu
 from brinkline.model.explain import Explanation, explain
 from brinkline.model.inputs import as_texts, chunks, with_ids
 from brinkline.model.labels import SIGNALS, STANCES
@@ -304,12 +304,16 @@ def probabilities(logits: Logits, calibration: Calibration) -> tuple[FloatArray,
     return stance, signals
 
 
-def load(folder: str | Path | None = None, *, threads: int | None = None) -> Classifier:
+def load(
+    folder: str | Path | None = None, *, threads: int | None = None, gpu: bool | None = None
+) -> Classifier:
     """Load a model folder; nothing is fetched from anywhere.
 
     :param folder: a model folder, as ``brinkline export`` writes it, or a run folder of ``brinkline train``; by
         default the shipped model.
     :param threads: threads to compute with; by default as many as there are processors to use.
+    :param gpu: compute on a GPU; by default where onnxruntime-gpu sees one and the model computes in fp32 (``brinkline
+        export --weights fp32``), since 8-bit products are for CPUs.
     :return: a classifier.
     :raises FileNotFoundError: where there is no such folder.
     :raises ModelFolderError: where the folder is damaged, of another format, or no model folder.
@@ -317,7 +321,9 @@ def load(folder: str | Path | None = None, *, threads: int | None = None) -> Cla
     path = find_folder(Path(folder)) if folder is not None else DEFAULT_FOLDER
     manifest = read_manifest(path)
     encoder = SentenceEncoder.from_file(path / TOKENIZER, manifest.max_tokens)
-    return Classifier(manifest, encoder, OnnxEngine(path / WEIGHTS, threads))
+    if gpu is None:
+        gpu = manifest.metrics.get("export", {}).get("weights") == "fp32" and sees_gpu()
+    return Classifier(manifest, encoder, OnnxEngine(path / WEIGHTS, threads, gpu))
 
 
 @cache

@@ -23,6 +23,7 @@ from brinkline.model.labels import SIGNALS, STANCES
 
 FloatArray = NDArray[np.float32]
 
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 EMBEDDING = "embedding"
 """Name of the output that holds the pooled vectors."""
 
@@ -69,7 +70,8 @@ def run_sorted(engine: Engine, sentences: Sequence[EncodedSentence], pad_id: int
         result = engine.run(collate([sentences[i] for i in rows], pad_id))
         stance[rows], signals[rows] = result.stance, result.signals
 
-    _at_once(run, batches_of_like_length(sentences, batch_size), engine)
+    tokens = getattr(engine, "batch_tokens", BATCH_TOKENS)
+    _at_once(run, batches_of_like_length(sentences, batch_size, tokens), engine)
     return Logits(stance, signals)
 
 
@@ -82,7 +84,7 @@ def embed_sorted(
     def run(rows: list[int]) -> None:
         vectors[rows] = engine.embed(collate([sentences[i] for i in rows], pad_id))
 
-    _at_once(run, batches_of_like_length(sentences, batch_size), engine)
+    _at_once(run, batches_of_like_length(sentences, batch_size, engine.batch_tokens), engine)
     return vectors
 
 
@@ -115,18 +117,20 @@ def _at_once(run: Callable[[list[int]], None], batches: Iterable[list[int]], eng
         done.result()
 
 
+GPU_BATCH_TOKENS = 16_384
+"""Tokens of a batch on a GPU, which needs more work at a time."""
+
+
 class OnnxEngine:
     """ONNX Runtime, on the CPU or on a GPU.
-
-    A GPU is used where onnxruntime-gpu is installed, sees one, and the weights are floating point: 8-bit products are
-    for CPUs.
 
     :param weights: an ``.onnx`` file, as written by ``brinkline.train.export``.
     :param threads: batches that run at once, one thread each; by default as many as the processors that the process
         may use.
+    :param gpu: compute on the GPU that onnxruntime-gpu sees. For weights in fp32: 8-bit products are for CPUs.
     """
 
-    def __init__(self, weights: Path, threads: int | None = None) -> None:
+    def __init__(self, weights: Path, threads: int | None = None, gpu: bool = False) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -137,12 +141,13 @@ class OnnxEngine:
         # once, at loading, and everything is computed in fp32: fused, a row's result would depend on its batch.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         self._session = onnxruntime.InferenceSession(
-            str(weights), sess_options=options, providers=_providers(onnxruntime.get_available_providers())
+            str(weights), sess_options=options, providers=[CUDA, CPU] if gpu else [CPU]
         )
         # The exporter leaves out inputs that an encoder does not use (token types, mostly).
         self._inputs = [node.name for node in self._session.get_inputs()]
         self._outputs = {node.name: node.shape for node in self._session.get_outputs()}
-        workers = threads or available_processors()
+        self.batch_tokens = GPU_BATCH_TOKENS if gpu else BATCH_TOKENS
+        workers = 1 if gpu else threads or available_processors()
         self.pool = ThreadPoolExecutor(workers, "brinkline") if workers > 1 else None
 
     @property
@@ -169,8 +174,11 @@ class OnnxEngine:
         return {name: getattr(batch, name) for name in self._inputs}
 
 
-def _providers(available: Sequence[str]) -> list[str]:
-    return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+def sees_gpu() -> bool:
+    """Tell whether the installed ONNX Runtime can compute on a GPU (onnxruntime-gpu, with CUDA)."""
+    import onnxruntime
+
+    return CUDA in onnxruntime.get_available_providers()
 
 
 def available_processors() -> int:

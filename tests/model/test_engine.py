@@ -1,15 +1,19 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import brinkline
 from brinkline.model.checkpoint import TOKENIZER, WEIGHTS
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder, collate
 from brinkline.model.engine import (
+    CPU,
+    CUDA,
     EngineError,
     OnnxEngine,
     available_processors,
@@ -117,6 +121,31 @@ def test_nothing_in_nothing_out(model_folder: Path) -> None:
     found = run_sorted(OnnxEngine(model_folder / WEIGHTS), [], 0, 32)
     assert found.stance.shape == (0, 3)
     assert found.signals.shape == (0, 3)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.parametrize(("weights", "wanted"), [("fp32", True), ("int8", False)])
+def test_a_gpu_takes_models_in_fp32(
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    weights: Literal["fp32", "int8"],
+    wanted: bool,
+) -> None:
+    import onnxruntime
+
+    export(checkpoint, tmp_path / "out", weights=weights)
+    asked: list[list[str]] = []
+    real = onnxruntime.InferenceSession
+
+    def session(path: str, sess_options: object, providers: list[str]) -> object:
+        asked.append(providers)
+        return real(path, sess_options=sess_options, providers=providers)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    assert len(brinkline.load(tmp_path / "out").predict_sentences(["talks"])) == 1
+    assert (asked == [[CUDA, CPU]]) is wanted
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity mask")
