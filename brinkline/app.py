@@ -165,7 +165,7 @@ class _Page:
                 )
                 with gr.Row():
                     self.sliders = [
-                        gr.Slider(0, 1, self.limits[s], step=0.01, label=s, min_width=140, buttons=[])
+                        gr.Slider(0, 1, self.limits[s], step=0.01, label=s, min_width=180, buttons=[])
                         for s in SIGNALS
                     ]
                 self.reset = gr.Button("Back to the model's own", size="sm")

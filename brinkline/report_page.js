@@ -24,6 +24,26 @@ addEventListener("DOMContentLoaded", () => {
     return marks.get(id);
   }
 
+  // Where there are many articles, those out of sight are painted when they come near.
+  const lazy = articles.size > 50, near = new Set(), stale = new Set(), rowsOf = new Map();
+  for (const row of rows) rowsOf.has(row.a) ? rowsOf.get(row.a).push(row) : rowsOf.set(row.a, [row]);
+
+  function paint(id) {
+    stale.delete(id);
+    const its = marksOf(id);
+    for (const row of rowsOf.get(id)) if (its[row.i]) its[row.i].classList.toggle("off", !row.on);
+  }
+  if (lazy) {
+    const watch = new IntersectionObserver(entries => {
+      for (const {target, isIntersecting} of entries) {
+        isIntersecting ? near.add(target.id) : near.delete(target.id);
+        if (isIntersecting && stale.has(target.id)) paint(target.id);
+      }
+    }, {rootMargin: "600px"});
+    for (const article of articles.values()) watch.observe(article);
+    addEventListener("beforeprint", () => [...stale].forEach(paint));
+  }
+
   function passes(row, labels, least, words) {
     if (least === null ? labels.length < 6 && !labels.some(k => row.g.includes(k))
                        : !labels.some(k => row.p[k] >= least)) return false;
@@ -45,11 +65,11 @@ addEventListener("DOMContentLoaded", () => {
       if (on) kept.set(row.a, true);
       if (on !== row.on) {
         row.on = on;
-        const mark = marksOf(row.a)[row.i];
-        if (mark) mark.classList.toggle("off", !on);
+        stale.add(row.a);
       }
     }
     for (const [id, article] of articles) article.hidden = !all && !kept.has(id);
+    for (const id of [...stale].filter(id => !lazy || near.has(id))) paint(id);
     limit = STEP;
     show();
     const number = all ? articles.size : kept.size;
@@ -60,7 +80,10 @@ addEventListener("DOMContentLoaded", () => {
   function show() {
     for (const row of shown) row.tr.classList.remove("on");
     shown = rows.filter(row => row.on);
-    for (const row of shown.slice(0, limit)) row.tr.classList.add("on");
+    const top = shown.slice(0, limit).map(row => row.tr);
+    for (const tr of top) tr.classList.add("on");
+    // Rows that are not shown may stand in any order.
+    if (top.some((tr, n) => tr !== body.rows[n])) body.prepend(...top);
     more.hidden = shown.length <= limit;
     told.textContent = `${Math.min(limit, shown.length).toLocaleString("en")} of ${plural(shown.length, "row")} shown`;
   }
@@ -76,7 +99,6 @@ addEventListener("DOMContentLoaded", () => {
     for (const other of th.parentNode.cells) other.removeAttribute("aria-sort");
     const up = (name === "place" || name === "stance") !== turn;
     th.setAttribute("aria-sort", up ? "ascending" : "descending");
-    body.append(...rows.map(row => row.tr));
     limit = STEP;
     show();
   }

@@ -36,7 +36,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         context = browser.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: noise.append(str(error)))
         page.on("console", lambda m: noise.append(m.text) if m.type in ("error", "warning") else None)
         page.on("request", lambda request: asked.append(request.url))

@@ -169,7 +169,7 @@ def test_twenty_visitors_at_once(address: str, model_folder: Path) -> None:
     classifier = brinkline.load(model_folder)
 
     def visit(number: int) -> tuple[str, str]:
-        visitor = Client(address, verbose=False, download_files=False)
+        visitor = Client(address, verbose=False, download_files=False, httpx_kwargs={"timeout": 120})
         text = f"The army fire on city {number}. They met. " + "Report on rain. " * number
         *_, marked, _, _ = visitor.predict(text, None, "text", "id", api_name="/score")
         *_, moved = visitor.predict(0, 0.0, 1.0, 1.0, api_name="/thresholds")
