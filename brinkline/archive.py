@@ -75,6 +75,13 @@ def score_archive(
     Called again after it was stopped or killed, it goes on where it stopped, and the table comes out the same.
     A sentence that occurs again (within the last 500,000 different ones) is not scored again.
 
+    >>> from pathlib import Path
+    >>> from brinkline import score_archive
+    >>> _ = Path("wire.jsonl").write_text('{"text": "They met. They fired."}\\n{"text": "They met."}\\n')
+    >>> report = score_archive("wire.jsonl", "scores.parquet", progress=False)
+    >>> report.articles, report.sentences, report.scored
+    (2, 3, 2)
+
     :param inputs: files (.jsonl, .csv, .tsv, .parquet, .html or text, also .gz and .zst) and folders of such;
         ``-`` is standard input, from which a job cannot go on.
     :param out: the folder, e.g. ``scores.parquet``; made where there is none.

@@ -48,11 +48,11 @@ class Progress:
 
     def begin(self) -> None:
         """Start the clock: reading has come to where this run begins."""
-        from tqdm.auto import tqdm
-
         self._began = self._told = monotonic()
         self._skipped = self._position()
         if self._show:
+            from tqdm.auto import tqdm
+
             # Without smoothing, the mean of the whole run: what is left is like what is done.
             total, done = self._size, self._skipped
             self._bar = tqdm(

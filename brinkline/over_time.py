@@ -168,6 +168,15 @@ def trends(
     They speak of the choice of articles, not of the model's errors, and with few articles they are too narrow.
     A seed gives the same intervals again, whatever the order of the rows and whichever other groups there are.
 
+    >>> import pandas
+    >>> from brinkline import trends
+    >>> labels = {"stance": ["hostile", "neutral", "conciliatory"], "threat": [True, False, False]}
+    >>> others = {"deterrence": False, "retaliation": False, "article": ["a", "a", "b"]}
+    >>> dates = {"date": ["2024-05-01", "2024-05-01", "2024-06-03"]}
+    >>> table = trends(pandas.DataFrame({**labels, **others, **dates}), by="month").wide()
+    >>> table[["hostile", "balance", "threat", "articles"]].values.tolist()
+    [[0.5, -0.5, 0.5, 1.0], [0.0, 1.0, 0.0, 1.0]]
+
     :param frame: one row a sentence, as ``predict_frame`` and scored archives have them: ``stance``, the
         signals, their ``p_`` columns, and the date.
     :param by: length of a period; weeks begin on Monday (ISO 8601).

@@ -151,6 +151,12 @@ class Classifier:
     ) -> pandas.DataFrame:
         """Score a column of articles.
 
+        >>> import pandas
+        >>> table = pandas.DataFrame({"paper": ["Wire"], "body": ["They met. The army shelled two villages."]})
+        >>> scored = load().predict_frame(table, text="body", progress=False)
+        >>> scored[["paper", "sentence", "stance"]].values.tolist()
+        [['Wire', 'They met.', 'conciliatory'], ['Wire', 'The army shelled two villages.', 'hostile']]
+
         :param frame: one row an article.
         :param text: the column that holds the article; a missing value counts as an empty article.
         :param thresholds: signal → probability from which it is given, in place of the model's own.
@@ -185,7 +191,11 @@ class Classifier:
         return result.assign(**{name: table[name].to_numpy() for name in columns})
 
     def explain(self, sentence: str, *, previous: str | None = None, method: str = "auto") -> Explanation:
-        """Say which words of a sentence carry each label; see :func:`brinkline.model.explain.explain`."""
+        """Say which words of a sentence carry each label; see :func:`brinkline.model.explain.explain`.
+
+        >>> load().explain("The army shelled two villages.").strongest("hostile", 1)[0].text
+        'shelled'
+        """
         return explain(self, sentence, previous=previous, method=method)
 
     def logits(self, encoded: Sequence[EncodedSentence], batch_size: int = 32) -> Logits:
@@ -309,6 +319,9 @@ def load(
 ) -> Classifier:
     """Load a model folder; nothing is fetched from anywhere.
 
+    >>> load().predict_sentences(["The army shelled two villages."])[0].stance
+    'hostile'
+
     :param folder: a model folder, as ``brinkline export`` writes it, or a run folder of ``brinkline train``; by
         default the shipped model.
     :param threads: threads to compute with; by default as many as there are processors to use.
@@ -335,7 +348,12 @@ def shipped() -> Classifier:
 def predict(
     article: str, *, id: str | None = None, thresholds: Mapping[str, float] | None = None
 ) -> ArticleScores:
-    """Score one article with the shipped model; see :meth:`Classifier.predict`."""
+    """Score one article with the shipped model; see :meth:`Classifier.predict`.
+
+    >>> scores = predict("The army shelled two villages. The two sides signed a ceasefire.")
+    >>> [(sentence.start, sentence.stance) for sentence in scores.sentences]
+    [(0, 'hostile'), (31, 'conciliatory')]
+    """
     return shipped().predict(article, id=id, thresholds=thresholds)
 
 
@@ -347,7 +365,11 @@ def predict_many(
     batch_size: int = 32,
     progress: bool | None = None,
 ) -> Iterator[ArticleScores]:
-    """Score articles with the shipped model; see :meth:`Classifier.predict_many`."""
+    """Score articles with the shipped model; see :meth:`Classifier.predict_many`.
+
+    >>> [scores.summary.sentences for scores in predict_many(["They met. They left.", ""], progress=False)]
+    [2, 0]
+    """
     return shipped().predict_many(
         articles, ids=ids, thresholds=thresholds, batch_size=batch_size, progress=progress
     )
