@@ -11,11 +11,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for torch without CUDA on Linux
 PIP_ARGS ?=
 
-.PHONY: help demo test lint format train teacher-base teacher release wheel-test clean
+.PHONY: help demo test lint format docs train teacher-base teacher release wheel-test clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
 	@echo "make lint   ruff and mypy;  make format   ruff's formatter and fixes"
+	@echo "make docs   the documentation's site, into build/site"
 	@echo "make train  train configs/default.yaml into runs/default"
 	@echo "make release  train the shipped model into runs/release (needs the real sentences)"
 	@echo "make teacher  train a larger network into runs/teacher, for distillation"
@@ -55,6 +56,9 @@ lint: $(VENV)/dev
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/dev
+	$(BIN)/python -m mkdocs build --strict
 
 train: $(VENV)/dev
 	$(BIN)/python train/finetune.py configs/default.yaml

@@ -107,12 +107,14 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _figures() -> str:
     """Headline figures of the shipped model, one row a set of data."""
     rows = []
-    for data, metrics in _manifest()["metrics"]["evaluations"].items():
+    for data, metrics in _manifest()["metrics"].get("evaluations", {}).items():
         cells = [f"`{data}`", str(metrics["sentences"])]
         for name in ("stance_macro_f1", "signals_macro_f1"):
             low, high = metrics["intervals"][name]
             cells.append(f"{metrics[name]:.3f} [{low:.3f}, {high:.3f}]")
         rows.append([*cells, f"{metrics['stance_ece']:.3f}"])
+    if not rows:
+        return "*Its manifest has no figures.*"
     return _table(
         ["data", "sentences", "stance macro-F1", "signals macro-F1", "stance calibration error"], rows
     )
