@@ -91,7 +91,7 @@ class SimilarSentences:
         return frame.astype({"similarity": "float64", **dict.fromkeys(SIGNALS, "bool")})
 
     def _repr_html_(self) -> str:
-        from brinkline.model.render import _safe as escape_text
+        from brinkline.model.render import safe as escape_text
 
         cell = 'style="text-align:left;vertical-align:top;padding:.2em .6em"'
         rows = "".join(

@@ -19,7 +19,7 @@ from typing import IO
 
 from brinkline.citation import citation
 from brinkline.model.labels import SIGNALS, STANCES
-from brinkline.model.render import _safe as safe  # what may not stand in a page is told there
+from brinkline.model.render import safe
 from brinkline.model.scores import ArticleScores, SentenceScore
 
 __all__ = ["Totals", "asset", "list_html", "rows_html", "table_html", "write_page"]

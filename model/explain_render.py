@@ -10,7 +10,7 @@ from __future__ import annotations
 from brinkline.model.explain import Explanation, Word
 from brinkline.model.labels import STANCES
 from brinkline.model.render import COLOURS
-from brinkline.model.render import _safe as escape_text
+from brinkline.model.render import safe as escape_text
 
 __all__ = ["explanation_html"]
 

@@ -126,7 +126,7 @@ def page_html(fragments: Iterable[str], title: str) -> str:
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_safe(title)}</title>\n<style>\n{_PAGE_STYLE}\n</style>\n</head>\n"
+        f"<title>{safe(title)}</title>\n<style>\n{_PAGE_STYLE}\n</style>\n</head>\n"
         f"<body>\n{''.join(fragments)}</body>\n</html>\n"
     )
     return _SURROGATE.sub(_REPLACEMENT, page)
@@ -142,8 +142,8 @@ def _summary(scores: ArticleScores) -> str:
         items += [f"{name} {count:,}" for name, count in summary.signals.items()]
     items = [item.replace(" ", "&nbsp;") for item in items]
     if scores.id is not None:
-        items.insert(0, f'<b><bdi style="{_NAME}">{_safe(scores.id)}</bdi></b>')
-    items.append(f'<bdi style="{_NAME}">{_safe(scores.model)}</bdi>')
+        items.insert(0, f'<b><bdi style="{_NAME}">{safe(scores.id)}</bdi></b>')
+    items.append(f'<bdi style="{_NAME}">{safe(scores.model)}</bdi>')
     return " · ".join(items)
 
 
@@ -202,8 +202,8 @@ def _sentence(sentence: SentenceScore) -> str:
     title = f"{_figures(sentence.stance_probabilities)}; {_figures(sentence.signal_probabilities)}"
     if sentence.truncated:
         title = f"{title}; cut: {_CUT}"
-    text = f'<span style="{style}">{_sign(sentence.stance)}<bdi>{_safe(sentence.text)}</bdi></span>'
-    return f'<span title="{_safe(title)}">{text}{_labels(sentence.signals, sentence.truncated)}</span>'
+    text = f'<span style="{style}">{_sign(sentence.stance)}<bdi>{safe(sentence.text)}</bdi></span>'
+    return f'<span title="{safe(title)}">{text}{_labels(sentence.signals, sentence.truncated)}</span>'
 
 
 def _figures(probabilities: Mapping[str, float]) -> str:
@@ -218,7 +218,7 @@ def _sign(stance: str) -> str:
 
 
 def _labels(signals: Iterable[str], cut: bool) -> str:
-    labels = [f'<span style="{_LABEL} solid">{_safe(signal)}</span>' for signal in signals]
+    labels = [f'<span style="{_LABEL} solid">{safe(signal)}</span>' for signal in signals]
     if cut:
         labels.append(f'<span style="{_LABEL} dashed">cut</span>')
     spoken = 'role="group" aria-label="signals"'
@@ -269,7 +269,8 @@ class _Paragraphs:
             self._open = False
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Return a text as HTML that shows it and can do nothing else: escaped, without what harms the page around it."""
     return escape(_clean(text), quote=True)
 
 
