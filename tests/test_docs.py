@@ -233,6 +233,13 @@ def test_extras_that_pages_name_exist(page: Path) -> None:
         assert set(named.split(",")) <= set(extras), named
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "data/DATASHEET.md"])
+def test_links_to_files_of_the_repository_lead_somewhere(name: str) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text())
+    for target in targets:
+        assert ((ROOT / name).parent / target).exists(), target
+
+
 def test_what_is_not_run_says_why() -> None:
     for page in PAGES:
         for block in blocks(page):
