@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -29,6 +27,7 @@ from brinkline.model.engine import Engine, EngineError, Logits, OnnxEngine, embe
 from brinkline.model.explain import Explanation, explain
 from brinkline.model.inputs import as_texts, chunks, with_ids
 from brinkline.model.labels import SIGNALS, STANCES
+from brinkline.model.progress import progress_bar
 from brinkline.model.scores import FLAT_COLUMNS, ArticleScores, SentenceScore, frame_from_rows
 from brinkline.model.sentences import Span
 
@@ -248,7 +247,7 @@ class Classifier:
         progress: bool | None,
     ) -> Iterator[ArticleScores]:
         truncated = 0
-        with _bar(_is_interactive() if progress is None else progress) as update:
+        with progress_bar(progress) as update:
             for chunk in chunks(articles):
                 for scores in self._score_chunk(chunk, limits, batch_size):
                     truncated += sum(score.truncated for score in scores.sentences)
@@ -375,18 +374,6 @@ def predict_many(
     )
 
 
-@contextmanager
-def _bar(show: bool) -> Iterator[Callable[[], object]]:
-    """Give what is to be called after each article; tqdm is loaded only to be seen."""
-    if not show:
-        yield lambda: None
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(unit=" articles", desc="scoring") as bar:
-        yield bar.update
-
-
 def _warn_truncated(truncated: int, max_tokens: int) -> None:
     if truncated:
         logger.warning(
@@ -394,7 +381,3 @@ def _warn_truncated(truncated: int, max_tokens: int) -> None:
             truncated,
             max_tokens,
         )
-
-
-def _is_interactive() -> bool:
-    return hasattr(sys, "ps1") or "ipykernel" in sys.modules
