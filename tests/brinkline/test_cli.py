@@ -55,7 +55,7 @@ def test_pipe_gets_json_lines(article: Path, model_folder: Path) -> None:
 def test_table(article: Path, model_folder: Path) -> None:
     code, out, _ = run("predict", article, "--model", model_folder, "--format", "table")
     assert code == 0
-    assert "3 sentences" in out
+    assert "3 sentences" in " ".join(out.split())  # a long path breaks the line
     assert "They met." in out
 
 
