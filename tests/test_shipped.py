@@ -22,6 +22,15 @@ def test_shipped_model_is_small() -> None:
     assert size < 30_000_000
 
 
+def test_rounding_to_8_bits_costs_next_to_nothing() -> None:
+    metrics = brinkline.load().manifest.metrics
+    assert metrics["export"]["computed_in"] == "int8"
+    assert metrics["export"]["int8_mean_probability_difference"] < 0.01
+    measured = metrics["evaluations"]["dev.jsonl"]
+    for figure in ("stance_macro_f1", "signals_macro_f1"):
+        assert abs(measured[figure] - measured["fp32"][figure]) <= 0.005
+
+
 def test_article() -> None:
     scores = brinkline.predict(ARTICLE, id="strait")
     for sentence in scores.sentences:
