@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -234,11 +235,12 @@ def _compare(reference: Logits, stored: Logits, calibration: Calibration) -> dic
     }
 
 
-def _corpus_sample(sentences: int = 500) -> list[str]:
+@cache
+def _corpus_sample(sentences: int = 500) -> tuple[str, ...]:
     """Return sentences of the project's own corpus, evenly out of the whole."""
     corpus = Path(brinkline.data.__file__).parent / "corpus"
     texts = [sentence.text for sentence in sentences_of(read_labelled([corpus]))]
-    return [texts[i * len(texts) // sentences] for i in range(sentences)]
+    return tuple(texts[i * len(texts) // sentences] for i in range(sentences))
 
 
 def _largest(a: NDArray[Any], b: NDArray[Any]) -> float:
