@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from brinkline.archive_store import State
+from brinkline.model.progress import is_interactive
 
 if TYPE_CHECKING:
     from tqdm.auto import tqdm
@@ -32,7 +33,7 @@ class Progress:
         self, position: Callable[[], int], size: int | None, before: State, show: bool | None
     ) -> None:
         self._position, self._size, self._before = position, size, before
-        self._show = sys.stderr.isatty() or "ipykernel" in sys.modules if show is None else show
+        self._show = sys.stderr.isatty() or is_interactive() if show is None else show
         self._began = self._told = monotonic()
         self._skipped = 0
         self._bar: tqdm[NoReturn] | None = None

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from brinkline.data.schema import LabelledSentence, read_labelled, sentences_of
 from brinkline.model.checkpoint import CARD
 from brinkline.model.labels import SIGNALS, STANCES
+from brinkline.model.progress import is_interactive
 from brinkline.model.scores import import_pandas
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _vectors(classifier: Classifier, texts: Sequence[str]) -> Vectors:
     """Embed sentences. *Shape:* ``(len(texts), width)``, rows of length 1, to the precision that the cache keeps."""
     from tqdm.auto import tqdm
 
-    show = hasattr(sys, "ps1") or "ipykernel" in sys.modules
+    show = is_interactive()
     parts = []
     with tqdm(total=len(texts), disable=not show, unit=" sentences", desc="embedding") as bar:
         for start in range(0, len(texts), _CHUNK):

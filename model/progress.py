@@ -28,4 +28,6 @@ def progress_bar(show: bool | None) -> Iterator[Callable[[], object]]:
 
 def is_interactive() -> bool:
     """Tell whether this is a notebook or an interactive session."""
-    return hasattr(sys, "ps1") or "ipykernel" in sys.modules
+    # That ipykernel is loaded does not tell: a program may have imported it for something else.
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return hasattr(sys, "ps1") or (shell is not None and shell() is not None)
