@@ -50,7 +50,7 @@ class Engine(Protocol):
         ...
 
 
-BATCH_TOKENS = 512
+BATCH_TOKENS = 256
 """Tokens of a batch, padding counted in: more leave the processor's cache, fewer do not fill its vector units."""
 
 
