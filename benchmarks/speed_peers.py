@@ -81,7 +81,7 @@ def load_network(model: Path, checkpoint: Path | None) -> Network:
         return Network.load(checkpoint)[0]
     path = checkpoint or model / WEIGHTS
     found = read_onnx_weights(path)
-    network = Network(load_base("packaged")[0])
+    network = Network(load_base("packaged")[0], pooling="first" if _reads_first(path) else "mean")
     wanted = network.state_dict()
     missing = sorted(
         name
@@ -95,6 +95,11 @@ def load_network(model: Path, checkpoint: Path | None) -> Network:
         )
     network.load_state_dict({name: torch.from_numpy(np.array(found[name], np.float32)) for name in wanted})
     return network.eval()
+
+
+def _reads_first(path: Path) -> bool:
+    """Tell whether the first token alone is pooled: then nobody has to say which tokens are."""
+    return "pooling_mask" not in [tensor.name for tensor in onnx.load(str(path)).graph.input]
 
 
 def read_onnx_weights(path: Path) -> dict[str, NDArray[Any]]:
@@ -124,6 +129,8 @@ def _own_weights(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         found |= {f"{head}_head.{part}": arrays[f"{head}.{part}"] for part in ("weight", "bias")}
     parts = {
         "attention": [f"attention.self.{name}" for name in ("query", "key", "value")],
+        "query": ["attention.self.query"],
+        "keys": ["attention.self.key", "attention.self.value"],
         "output": ["attention.output.dense"],
         "up": ["intermediate.dense"],
         "down": ["output.dense"],
@@ -204,9 +211,11 @@ def build(model: Path, checkpoint: Path | None, folder: Path, threads: int) -> P
     bert.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     transformer = Transformer(str(folder), max_seq_length=encoder.max_tokens)
-    pooling = Pooling(network.encoder.config.hidden_size, "mean")
-    sentences = SentenceTransformer(modules=[transformer, pooling], device="cpu")
-    bert.bert = _mean_pooled(network.encoder)
+    pooled = Pooling(
+        network.encoder.config.hidden_size, "cls" if network.pooling == "first" else network.pooling
+    )
+    sentences = SentenceTransformer(modules=[transformer, pooled], device="cpu")
+    bert.bert = _pooled(network)
     return Peers(classifier, network, encoder, bert.eval(), tokenizer, sentences, folder)
 
 
@@ -223,6 +232,15 @@ def _sequence_classifier(network: Network) -> BertForSequenceClassification:
     return bert.eval()
 
 
+class _FirstPooledBert(BertModel):
+    """BERT with the first token's vector as its pooled output."""
+
+    def forward(self, *arguments: Any, **named: Any) -> Any:
+        result = super().forward(*arguments, **named)
+        result.pooler_output = result.last_hidden_state[:, 0]
+        return result
+
+
 class _MeanPooledBert(BertModel):
     """BERT with the mean of the token vectors as its pooled output."""
 
@@ -233,10 +251,11 @@ class _MeanPooledBert(BertModel):
         return result
 
 
-def _mean_pooled(encoder: BertModel) -> BertModel:
+def _pooled(network: Network) -> BertModel:
     """Return an encoder after which transformers' own class computes what the network computes."""
-    pooled = _MeanPooledBert(copy.deepcopy(encoder.config), add_pooling_layer=False)
-    pooled.load_state_dict(encoder.state_dict())
+    kind = _FirstPooledBert if network.pooling == "first" else _MeanPooledBert
+    pooled = kind(copy.deepcopy(network.encoder.config), add_pooling_layer=False)
+    pooled.load_state_dict(network.encoder.state_dict())
     return pooled.eval()
 
 

@@ -1,10 +1,10 @@
-"""The network: one encoder, mean pooling, a head for the stance and one for the signals. Needs torch."""
+"""The network: one encoder, pooling, a head for the stance and one for the signals. Needs torch."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,6 +16,11 @@ from brinkline.model.errors import CheckpointError
 from brinkline.model.labels import SIGNALS, STANCES
 
 CHECKPOINT_FORMAT = 1
+
+Pooling = Literal["mean", "first"]
+"""How token vectors become the sentence's: their mean, or the first token's. The latter spares the last layer most of
+its work, since nothing else of it is read."""
+
 CONFIG = "config.json"
 STATE = "model.safetensors"
 
@@ -25,11 +30,12 @@ class Network(nn.Module):
 
     :param encoder: a transformers encoder with ``last_hidden_state`` among its outputs.
     :param dropout: dropout before the heads, while training.
+    :param pooling: what stands for the sentence.
     """
 
-    def __init__(self, encoder: nn.Module, dropout: float = 0.1) -> None:
+    def __init__(self, encoder: nn.Module, dropout: float = 0.1, pooling: Pooling = "mean") -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.pooling = encoder, pooling
         width = int(encoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
         self.dropout = nn.Dropout(dropout)
         self.stance_head = nn.Linear(width, len(STANCES))
@@ -55,7 +61,7 @@ class Network(nn.Module):
     def embed(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, pooling_mask: Tensor
     ) -> Tensor:
-        """Return the mean of the token vectors (Reimers and Gurevych 2019, arXiv:1908.10084).
+        """Return the mean of the token vectors (Reimers and Gurevych 2019, arXiv:1908.10084), or the first of them.
 
         *Shape:* inputs ``(batch_size, tokens)``, result ``(batch_size, width)``.
         """
@@ -63,6 +69,8 @@ class Network(nn.Module):
         if self.reads_token_types:
             inputs["token_type_ids"] = token_type_ids
         hidden: Tensor = self.encoder(**inputs).last_hidden_state
+        if self.pooling == "first":
+            return hidden[:, 0]
         mask = pooling_mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
 
@@ -84,6 +92,7 @@ class Network(nn.Module):
             "labels": {"stances": list(STANCES), "signals": list(SIGNALS)},
             "limits": limits,
             "dropout": self.dropout.p,
+            "pooling": self.pooling,
             "encoder": self.encoder.config.to_dict(),  # type: ignore[union-attr,operator]
         }
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -101,7 +110,7 @@ class Network(nn.Module):
         :raises CheckpointError: where the checkpoint is of another format or has other labels.
         """
         config = read_checkpoint_config(folder)
-        network = cls(_encoder_from_config(config["encoder"]), config["dropout"])
+        network = cls(_encoder_from_config(config["encoder"]), config["dropout"], config["pooling"])
         network.load_state_dict(load_file(folder / STATE))
         return network.eval(), config["limits"]
 
@@ -122,6 +131,9 @@ def read_checkpoint_config(folder: Path) -> dict[str, Any]:
         )
     if config.get("labels") != {"stances": list(STANCES), "signals": list(SIGNALS)}:
         raise CheckpointError(f"{folder / CONFIG}: labels are {config.get('labels')}")
+    config.setdefault("pooling", "mean")  # which checkpoints before 0.4 do not name
+    if config["pooling"] not in get_args(Pooling):
+        raise CheckpointError(f"{folder / CONFIG}: pooling is {config['pooling']!r}")
     return config
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import hypothesis
 import pytest
@@ -124,14 +125,14 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_checkpoint(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return a function that writes a training checkpoint with random heads."""
 
-    def make(context: int = 0, max_tokens: int = 32) -> Path:
+    def make(context: int = 0, max_tokens: int = 32, pooling: Literal["mean", "first"] = "mean") -> Path:
         import torch
 
         from brinkline.model.network import Network, load_base
 
         torch.manual_seed(1)
         encoder, tokenizer, _ = load_base(str(tiny_base))
-        network = Network(encoder)
+        network = Network(encoder, pooling=pooling)
         # Heads large enough that labels differ between sentences.
         with torch.no_grad():
             network.stance_head.weight.mul_(20)

@@ -13,6 +13,8 @@ from brinkline.model.checkpoint import CARD, Manifest, read_manifest, write_mani
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.train.report import table, with_interval
 
+_POOLING = {"mean": "Mean pooling", "first": "The first token's vector"}
+
 _TEMPLATE = """\
 ---
 license: apache-2.0
@@ -34,7 +36,7 @@ classifier.predict("The foreign ministry expelled two envoys and warned of furth
 
 ## Model
 
-Base model: {base_model}. Mean pooling, two heads in one pass: a softmax over the stances, a sigmoid for each signal.
+Base model: {base_model}. {pooling}, two heads in one pass: a softmax over the stances, a sigmoid for each signal.
 Longest input: {max_tokens} tokens; longer sentences are cut and flagged `truncated`. Sentences of context read along:
 {context}. English only.
 
@@ -88,6 +90,7 @@ def render_card(manifest: Manifest) -> str:
         stances=", ".join(STANCES),
         signals=", ".join(SIGNALS),
         base_model=f"{base.get('name', 'unknown')} (sha256 of its weights `{base.get('sha256', 'unknown')}`)",
+        pooling=_POOLING[manifest.settings.get("pooling", "mean")],
         max_tokens=manifest.max_tokens,
         context=manifest.context,
         context_words=context_words,

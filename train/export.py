@@ -192,7 +192,7 @@ def _write_weights(
     known = graph.supports(config)
     state = load_file(checkpoint / STATE) if known else {}
     if known:
-        onnx.save(graph.build(state, config), str(path))
+        onnx.save(graph.build(state, config, pooling=network.pooling), str(path))
     else:
         tracing.trace(network, path, encoder.encode(list(PROBES)), encoder.pad_id, encoder.max_tokens)
     reference = run_sorted(TorchEngine(network), encoded, encoder.pad_id, 8)
@@ -208,7 +208,7 @@ def _write_weights(
     }
     if weights == "int8":
         if known:
-            quantise_network(state, config, encoded, encoder.pad_id, path)
+            quantise_network(state, config, encoded, encoder.pad_id, path, network.pooling)
         else:
             logger.info(
                 "a %s encoder: weights are stored as int8, computed in fp32", config.get("model_type")

@@ -171,7 +171,8 @@ def _prepare(settings: Settings, data: Data, seed: int, folder: Path) -> tuple[S
     limits = {"max_tokens": settings.max_tokens, "context": settings.context}
     module, tokenizer, base_hash = load_base(settings.base_model)
     _check_length(module, settings.max_tokens)
-    network, encoder = Network(module, settings.dropout), SentenceEncoder(tokenizer, settings.max_tokens)
+    network = Network(module, settings.dropout, settings.pooling)
+    encoder = SentenceEncoder(tokenizer, settings.max_tokens)
     split = replace(data.split, train=with_other_names(data.split.train, settings.swap_names, seed))
     columns = to_dataset_dict(split, settings.context)
     train = columns["train"]

@@ -67,18 +67,23 @@ def supports(config: Mapping[str, Any]) -> bool:
     )
 
 
-def products(state: Mapping[str, FloatArray], config: Mapping[str, Any]) -> dict[str, Product]:
+def products(
+    state: Mapping[str, FloatArray], config: Mapping[str, Any], pooling: str = "mean"
+) -> dict[str, Product]:
     """Return the matrix products of an encoder by name: ``0.attention``, ``0.output``, ``0.up``, ``0.down``, ``1.…``.
 
     :param state: the network's tensors, named as in ``model.safetensors``.
     :param config: the encoder's configuration.
+    :param pooling: of the network; where it is ``first``, the last layer's ``attention`` falls into ``query``, which
+        only the first token needs, and ``keys`` (keys and values).
     """
     found = {}
     for layer in range(config["num_hidden_layers"]):
         prefix = f"encoder.encoder.layer.{layer}."
         parts = [prefix + f"attention.self.{name}" for name in ("query", "key", "value")]
+        parted = pooling == "first" and layer == config["num_hidden_layers"] - 1
         groups = {
-            "attention": parts,
+            **({"query": parts[:1], "keys": parts[1:]} if parted else {"attention": parts}),
             "output": [prefix + "attention.output.dense"],
             "up": [prefix + "intermediate.dense"],
             "down": [prefix + "output.dense"],
@@ -95,6 +100,7 @@ def build(
     config: Mapping[str, Any],
     roundings: Mapping[str, Rounding] | None = None,
     show_inputs: bool = False,
+    pooling: str = "mean",
 ) -> onnx.ModelProto:
     """Write the graph.
 
@@ -102,9 +108,10 @@ def build(
     :param config: the encoder's configuration, which :func:`supports` accepts.
     :param roundings: each product in 8 bits; without them everything is fp32.
     :param show_inputs: give the inputs of the products out as well, named ``NAME.input``.
+    :param pooling: ``mean`` or ``first``, as the network was trained.
     :return: inputs :data:`INPUTS` of *Shape:* ``(batch, tokens)``, outputs :data:`OUTPUTS`.
     """
-    graph = _Graph(state, config, roundings)
+    graph = _Graph(state, config, roundings, pooling)
     graph.heads(graph.pooled(graph.layers(graph.embeddings())))
     return graph.model(show_inputs)
 
@@ -117,9 +124,10 @@ class _Graph:
         state: Mapping[str, FloatArray],
         config: Mapping[str, Any],
         roundings: Mapping[str, Rounding] | None,
+        pooling: str,
     ) -> None:
-        self._state, self._config, self._roundings = state, config, roundings
-        self._products = products(state, config)
+        self._state, self._config, self._roundings, self._pooling = state, config, roundings, pooling
+        self._products = products(state, config, pooling)
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._inputs_of_products: dict[str, str] = {}
@@ -144,11 +152,16 @@ class _Graph:
         return self._norm(x, prefix + "LayerNorm")
 
     def layers(self, x: str) -> str:
-        """The encoder's layers. *Shape:* as before."""
+        """The encoder's layers. *Shape:* as before; ``(batch, 1, width)`` where only the first token is read."""
         mask = self._op("Cast", "attention_mask", to=TensorProto.INT32)
         for layer in range(self._config["num_hidden_layers"]):
             prefix = f"encoder.encoder.layer.{layer}."
-            mixed = self._product(f"{layer}.output", self._attention(f"{layer}.attention", x, mask))
+            if f"{layer}.query" in self._products:
+                seen, x = x, self._first(x)
+                mixed = self._attention_of_first(layer, x, seen, mask)
+            else:
+                mixed = self._attention(f"{layer}.attention", x, mask)
+            mixed = self._product(f"{layer}.output", mixed)
             x = self._norm(self._op("Add", mixed, x), prefix + "attention.output.LayerNorm")
             # Not SkipLayerNormalization, which does the sum as well: it was slower (benchmarks of ONNX Runtime 1.31).
             up = self._op("Gelu", self._product(f"{layer}.up", x))
@@ -158,7 +171,11 @@ class _Graph:
         return x
 
     def pooled(self, x: str) -> str:
-        """The mean over the tokens that are pooled. *Shape:* ``(batch, width)``."""
+        """The mean over the tokens that are pooled, or the first token. *Shape:* ``(batch, width)``."""
+        if self._pooling == "first":
+            return self._op(
+                "Squeeze", x, self._constant("axis1", np.array([1], dtype=np.int64)), out="embedding"
+            )
         one, two = (self._constant(f"axis{i}", np.array([i], dtype=np.int64)) for i in (1, 2))
         mask = self._op("Unsqueeze", self._op("Cast", "pooling_mask", to=TensorProto.FLOAT), one)
         total = self._op("Squeeze", self._op("MatMul", mask, x), one)
@@ -188,11 +205,14 @@ class _Graph:
             for name, source in self._inputs_of_products.items():
                 self._op("Identity", source, out=f"{name}.input")
                 channels = self._products[name].weight.shape[0]
-                outputs.append(tensor(f"{name}.input", TensorProto.FLOAT, "batch", "tokens", channels))
+                outputs.append(
+                    tensor(f"{name}.input", TensorProto.FLOAT, "batch", f"{name}.tokens", channels)
+                )
+        given = INPUTS[:3] if self._pooling == "first" else INPUTS
         graph = helper.make_graph(
             self._nodes,
             "brinkline",
-            [tensor(name, TensorProto.INT64, "batch", "tokens") for name in INPUTS],
+            [tensor(name, TensorProto.INT64, "batch", "tokens") for name in given],
             outputs,
             list(self._constants.values()),
         )
@@ -211,6 +231,18 @@ class _Graph:
         weight, factor, nought = self._rounded_weight(product)
         inputs = (rounded, weight, self._bias(product), scale, factor, mask, zero, nought)
         return self._op("QAttention", *inputs, domain=_RUNTIME, num_heads=heads)
+
+    def _first(self, x: str) -> str:
+        ends = [self._constant(f"axis{i}", np.array([i], dtype=np.int64)) for i in (0, 1)]
+        return self._op("Slice", x, *ends, ends[1])
+
+    def _attention_of_first(self, layer: int, first: str, x: str, mask: str) -> str:
+        query, keys = self._product(f"{layer}.query", first), self._product(f"{layer}.keys", x)
+        key, value = f"{layer}.key", f"{layer}.value"
+        self._nodes.append(helper.make_node("Split", [keys], [key, value], axis=2, num_outputs=2))
+        heads = self._config["num_attention_heads"]
+        inputs = (query, key, value, "", mask)
+        return self._op("MultiHeadAttention", *inputs, domain=_RUNTIME, num_heads=heads)
 
     def _product(self, name: str, x: str) -> str:
         product = self._products[name]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from brinkline.model.encoding import EncodedSentence, collate
 from brinkline.model.engine import batches_of_like_length
-from brinkline.train.graph import INPUTS, WEIGHT_LIMIT, Product, Rounding, build, products
+from brinkline.train.graph import WEIGHT_LIMIT, Product, Rounding, build, products
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ def quantise_network(
     sentences: Sequence[EncodedSentence],
     pad_id: int,
     path: Path,
+    pooling: str = "mean",
 ) -> None:
     """Write a network with 8-bit matrices.
 
@@ -54,11 +55,12 @@ def quantise_network(
     :param sentences: what the choices are made on: some hundred, of the kind that will be scored.
     :param pad_id: token id of the padding.
     :param path: the ``.onnx`` file to write.
+    :param pooling: of the network.
     """
-    seen = seen_by_products(state, config, sentences, pad_id, path.parent)
-    found = products(state, config)
+    seen = seen_by_products(state, config, sentences, pad_id, path.parent, pooling=pooling)
+    found = products(state, config, pooling)
     roundings = {name: choose(found[name], rows) for name, rows in seen.items()}
-    onnx.save(build(state, config, roundings), str(path))
+    onnx.save(build(state, config, roundings, pooling=pooling), str(path))
 
 
 def seen_by_products(
@@ -68,6 +70,7 @@ def seen_by_products(
     pad_id: int,
     work: Path,
     seed: int = 0,
+    pooling: str = "mean",
 ) -> dict[str, FloatArray]:
     """Run the network in fp32 and keep what every product is given: tokens at random, and those with extreme values.
 
@@ -77,25 +80,30 @@ def seen_by_products(
     :param pad_id: token id of the padding, which is left out.
     :param work: a folder for a passing file.
     :param seed: of the choice of tokens.
+    :param pooling: of the network.
     :return: by the product's name, *Shape:* ``(rows, channels)``, at most :data:`ROWS` of them or so.
     """
     import onnxruntime
 
     path = work / "calibration.onnx"
-    onnx.save(build(state, config, show_inputs=True), str(path))
+    onnx.save(build(state, config, show_inputs=True, pooling=pooling), str(path))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = list(products(state, config))
+    names = list(products(state, config, pooling))
+    given = [node.name for node in session.get_inputs()]
     share = min(1.0, ROWS / sum(map(len, sentences)))
     random = np.random.default_rng(seed)
     kept: dict[str, list[FloatArray]] = {name: [] for name in names}
     for rows in batches_of_like_length(sentences, 16):
         batch = collate([sentences[i] for i in rows], pad_id)
         values = session.run(
-            [f"{name}.input" for name in names], {name: getattr(batch, name) for name in INPUTS}
+            [f"{name}.input" for name in names], {name: getattr(batch, name) for name in given}
         )
         real = batch.attention_mask.astype(bool)
         taken = random.random(int(real.sum())) < share
         for name, value in zip(names, values, strict=True):
+            if value.shape[1] < real.shape[1]:  # the last layer's first tokens: few, so all of them
+                kept[name].append(value[:, 0])
+                continue
             tokens = value[real]
             extremes = {int(tokens.max(axis=1).argmax()), int(tokens.min(axis=1).argmin())}
             kept[name].append(tokens[np.unique([*np.flatnonzero(taken), *extremes])])

@@ -25,6 +25,9 @@ from brinkline.train.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger("brinkline.train.recipes")
 
+LEAST = 40
+"""Documents that a run needs."""
+
 FIGURES = {"stance_macro_f1": "stance", "signals_macro_f1": "signals", "stance_ece": "stance ECE"}
 
 
@@ -45,10 +48,13 @@ class Plan:
     base: Path
     common: tuple[str, ...]
     variants: tuple[Variant, ...]
+    limit: int | None = None
+    """Use only so many documents, evenly out of all: many small runs tell more than one large one."""
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a file of recipes: ``base`` (a file of settings), ``common`` (overrides) and ``variants``.
+    """Read a file of recipes: ``base`` (a file of settings), ``common`` (overrides), ``variants``
+    and, for runs on part of the data, ``limit`` (documents).
 
     :raises SettingsError: where it does not have them.
     """
@@ -60,7 +66,10 @@ def read_plan(path: Path) -> Plan:
         )
         if not variants:
             raise KeyError("variants")
-        return Plan(Path(values["base"]), tuple(values.get("common", [])), variants)
+        limit = values.get("limit")
+        if limit is not None and (type(limit) is not int or limit < LEAST):
+            raise KeyError(f"limit: {limit!r}, expected a whole number, at least {LEAST}")
+        return Plan(Path(values["base"]), tuple(values.get("common", [])), variants, limit)
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         problem = f"{path}: expected base, common and variants with 'says' and 'set'"
         raise SettingsError([f"{problem}: {error!r}"]) from None
@@ -69,12 +78,11 @@ def read_plan(path: Path) -> Plan:
 def run_variant(plan: Plan, variant: Variant) -> Path:
     """Train a variant with all seeds, unless that is done, and return its run folder."""
     settings = _settings(plan, variant)
-    check_folder(
-        settings, None, resume=True, overwrite=False
-    )  # a run made with other settings or data is refused
+    # a run made with other settings or data is refused
+    check_folder(settings, plan.limit, resume=True, overwrite=False)
     if not _seeds_file(settings.run_folder).is_file():
         logger.info("%s: %s", variant.name, variant.says)
-        finetune.run(settings, resume=True)
+        finetune.run(settings, resume=True, limit=plan.limit)
     return settings.run_folder
 
 
@@ -133,7 +141,9 @@ def main(
     for variant in recipes.variants:
         settings = _settings(recipes, variant)
         if _seeds_file(settings.run_folder).is_file():
-            check_folder(settings, None, resume=True, overwrite=False)  # old figures never beside new ones
+            check_folder(
+                settings, recipes.limit, resume=True, overwrite=False
+            )  # old figures never beside new ones
             folders[variant.name] = settings.run_folder
     write_table(recipes, folders, out)
 

@@ -132,6 +132,8 @@ class Settings(BaseModel):
     """Longest input, special tokens counted in."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Dropout before the heads."""
+    pooling: Literal["mean", "first"] = "mean"
+    """What stands for the sentence: the mean of the token vectors, or the first one, which makes scoring faster."""
     class_weight: Literal["none", "balanced"] = "none"
     """``balanced``: rare labels weigh more in the loss, as in scikit-learn."""
     signal_loss_weight: float = Field(default=1.0, gt=0, le=100)

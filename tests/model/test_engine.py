@@ -27,11 +27,11 @@ from brinkline.train.scoring import TorchEngine
 TEXTS = ["the army fire", "talks", "if they attack we will answer and revenge", "", "rain on monday " * 20]
 
 
-@pytest.mark.parametrize("context", [0, 1])
+@pytest.mark.parametrize(("context", "pooling"), [(0, "mean"), (1, "mean"), (0, "first"), (1, "first")])
 def test_onnx_gives_what_torch_gives(
-    make_checkpoint: Callable[..., Path], tmp_path: Path, context: int
+    make_checkpoint: Callable[..., Path], tmp_path: Path, context: int, pooling: str
 ) -> None:
-    checkpoint = make_checkpoint(context=context)
+    checkpoint = make_checkpoint(context=context, pooling=pooling)
     export(checkpoint, tmp_path / "fp32", weights="fp32")
     network, limits = Network.load(checkpoint)
     encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, limits["max_tokens"])
@@ -42,9 +42,14 @@ def test_onnx_gives_what_torch_gives(
     np.testing.assert_allclose(ours.signals, torch.signals, atol=1e-4)
 
 
-def test_a_row_does_not_depend_on_its_batch(model_folder: Path) -> None:
-    encoder = SentenceEncoder.from_file(model_folder / TOKENIZER, 32)
-    engine = OnnxEngine(model_folder / WEIGHTS)
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_a_row_does_not_depend_on_its_batch(
+    make_checkpoint: Callable[..., Path], tmp_path: Path, pooling: str
+) -> None:
+    checkpoint = make_checkpoint(pooling=pooling)
+    export(checkpoint, tmp_path / "int8")
+    encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, 32)
+    engine = OnnxEngine(tmp_path / "int8" / WEIGHTS)
     encoded = encoder.encode(TEXTS)
     together = engine.run(collate(encoded, encoder.pad_id))
     for row, sentence in enumerate(encoded):
@@ -86,8 +91,11 @@ def test_an_error_in_one_batch_is_raised(model_folder: Path) -> None:
         run_sorted(engine, [too_high] * 4, 0, 1)
 
 
-def test_embeddings_are_what_torch_pools(make_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    checkpoint = make_checkpoint()
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_embeddings_are_what_torch_pools(
+    make_checkpoint: Callable[..., Path], tmp_path: Path, pooling: str
+) -> None:
+    checkpoint = make_checkpoint(pooling=pooling)
     classifier = export(checkpoint, tmp_path / "fp32", weights="fp32")
     network, limits = Network.load(checkpoint)
     encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, limits["max_tokens"])

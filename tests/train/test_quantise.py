@@ -108,6 +108,20 @@ def test_the_file_computes_what_was_chosen(make_checkpoint: Callable[..., Path],
     np.testing.assert_allclose(result[0], expected, atol=1e-4)
 
 
+def test_the_last_layer_computes_one_token_where_one_is_read(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    checkpoint = make_checkpoint(pooling="first")
+    config, state = read_checkpoint_config(checkpoint)["encoder"], load_file(checkpoint / "model.safetensors")
+    encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, 32)
+    sentences = encoder.encode(TEXTS)
+    seen = seen_by_products(state, config, sentences, encoder.pad_id, tmp_path, pooling="first")
+    assert set(seen) == set(graph.products(state, config, "first"))
+    last = config["num_hidden_layers"] - 1
+    assert len(seen[f"{last}.up"]) == len(seen[f"{last}.query"]) == len(sentences)
+    assert len(seen[f"{last}.keys"]) > len(sentences) < len(seen[f"{last - 1}.up"])
+
+
 def test_padding_is_not_looked_at(make_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     checkpoint = make_checkpoint()
     config, state = read_checkpoint_config(checkpoint)["encoder"], load_file(checkpoint / "model.safetensors")
