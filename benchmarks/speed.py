@@ -84,6 +84,7 @@ def measure(
     os.environ["RAYON_NUM_THREADS"] = str(threads)
     from speed_machine import describe_model, machine
     from speed_measures import read_texts
+    from speed_peak import operations, peak
     from speed_peers import build
 
     facts = machine()
@@ -107,6 +108,8 @@ def measure(
                 "seed": seed,
             },
             "agreement": _agreement(peers, few, tolerance),
+            "peak": peak(threads, plan.rounds),
+            "operations": operations(peers.network, sum(tokens) / len(tokens)),
         }
         for part, run in _measures(plan, peers, sentences, model, checkpoint, article, threads).items():
             if part in parts:

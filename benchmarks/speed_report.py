@@ -27,7 +27,7 @@ def markdown(results: dict[str, Any]) -> str:
         "threads": lambda r: _scaling(r, "threads", "Threads", "threads"),
         "invariance": _invariance,
     }
-    sections = [_measured_on(results), _agreement(results)]
+    sections = [_measured_on(results), _agreement(results), _peak(results)]
     sections += [make(results) for name, make in parts.items() if name in results]
     return "\n\n".join(sections) + "\n"
 
@@ -86,6 +86,17 @@ def _agreement(results: dict[str, Any]) -> str:
     return (
         f"All compute the same: largest difference of a stance logit from torch fp32, and other stances, on "
         f"{sentences} sentences.\n\n{table(['', 'logit', 'other stances'], rows)}"
+    )
+
+
+def _peak(results: dict[str, Any]) -> str:
+    speeds, one = results["peak"], results["operations"]
+    parts = [
+        f"{name} {speed:,.0f} (so at most {speed / one:,.0f} sentences/s)" for name, speed in speeds.items()
+    ]
+    return (
+        "Large matrix products in ONNX Runtime on as many threads, 10⁹ operations a second: "
+        f"{', '.join(parts)}. A sentence of the mean length needs {one:.2f} in the products that its labels depend on."
     )
 
 

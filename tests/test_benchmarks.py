@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,28 @@ def test_quick_run(
         assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in times.values())
     assert results["invariance"]["brinkline predict_sentences"] < 1e-3
     assert "| brinkline predict_many (splits) |" in printed
+    # Two layers of four matrices 32 by 32 and two 32 by 64; a product counts as two operations.
+    products = 2 * (4 * 32 * 32 + 2 * 32 * 64)
+    assert results["operations"] == pytest.approx(2 * products * results["settings"]["mean_tokens"] / 1e9)
+    assert min(results["peak"].values()) > 0
+
+
+def test_peers_pool_as_the_network_does(
+    make_checkpoint: Callable[..., Path], texts: Path, tmp_path: Path
+) -> None:
+    import speed
+
+    from brinkline.train.export import export
+
+    checkpoint = make_checkpoint(pooling="first")
+    export(checkpoint, tmp_path / "model")
+    parts = [speed.Part.invariance]
+    speed.main(tmp_path / "model", checkpoint, texts, threads=1, only=parts, quick=True, out=tmp_path)
+    results = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
+    exact = [item for item in results["agreement"] if item["name"].startswith(("pipeline", "sentence"))]
+    assert all(item["largest_logit_difference"] < 1e-2 for item in exact)
+    whole = 2 * 2 * 8192 * results["settings"]["mean_tokens"] / 1e9
+    assert results["operations"] < 0.8 * whole, "the last layer's other tokens are not needed"
 
 
 def test_other_weights_are_refused(model_folder: Path, checkpoint: Path, texts: Path, tmp_path: Path) -> None:
