@@ -27,6 +27,7 @@ from brinkline.model.errors import BrinklineError
 from brinkline.model.labels import STANCES
 from brinkline.model.network import Network, load_base
 from brinkline.train.scoring import TorchEngine
+from brinkline.train.unrounded import restore
 
 FloatArray = NDArray[np.float64]
 
@@ -108,42 +109,9 @@ def read_onnx_weights(path: Path) -> dict[str, NDArray[Any]]:
     :param path: written by ``brinkline.train.export``, by its own graph or by torch's exporter; matrices may be fp32 or
         integers with scales.
     """
-    graph = onnx.load(str(path)).graph
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    return _own_weights(arrays) if "words" in arrays else _traced_weights(graph, arrays)
-
-
-def _own_weights(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Undo the names, joined matrices and rounding of the graph that ``brinkline.train.export`` writes itself."""
-
-    def fp32(name: str) -> NDArray[Any]:
-        scale = arrays.get(f"{name}.scale")
-        return arrays[name] if scale is None else arrays[name].astype(np.float32) * scale
-
-    tables = {"words": "word", "types": "token_type", "places": "position"}
-    found = {
-        f"encoder.embeddings.{torch_name}_embeddings.weight": fp32(n) for n, torch_name in tables.items()
-    }
-    found |= {name: array for name, array in arrays.items() if "LayerNorm" in name}
-    for head in ("stance", "signal"):
-        found |= {f"{head}_head.{part}": arrays[f"{head}.{part}"] for part in ("weight", "bias")}
-    parts = {
-        "attention": [f"attention.self.{name}" for name in ("query", "key", "value")],
-        "query": ["attention.self.query"],
-        "keys": ["attention.self.key", "attention.self.value"],
-        "output": ["attention.output.dense"],
-        "up": ["intermediate.dense"],
-        "down": ["output.dense"],
-    }
-    for name in [name for name in arrays if name.endswith(".bias") and name[0].isdigit()]:
-        layer, kind, _ = name.split(".")
-        matrix = fp32(f"{layer}.{kind}.weight")
-        if (divisor := arrays.get(f"{layer}.{kind}.divisor")) is not None:  # its inverse, put on the input
-            matrix = matrix * divisor[:, None]
-        names = [f"encoder.encoder.layer.{layer}.{part}" for part in parts[kind]]
-        found |= {f"{n}.weight": m.T for n, m in zip(names, np.split(matrix, len(names), 1), strict=True)}
-        found |= {f"{n}.bias": b for n, b in zip(names, np.split(arrays[name], len(names)), strict=True)}
-    return found
+    model = onnx.load(str(path))
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    return restore(model)[0] if "words" in arrays else _traced_weights(model.graph, arrays)
 
 
 def _traced_weights(graph: onnx.GraphProto, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

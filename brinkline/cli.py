@@ -199,7 +199,7 @@ def evaluate(
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A training checkpoint.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A training checkpoint, or a model folder for fp32.")],
     out: Annotated[Path, typer.Argument(help="The model folder to write.")],
     name: Annotated[str | None, typer.Option("--name", help="Name that the model gives of itself.")] = None,
     version: Annotated[str | None, typer.Option("--version", help="Version likewise.")] = None,
@@ -207,7 +207,10 @@ def export(
         Weights, typer.Option("--weights", help="int8: a quarter of the size.")
     ] = Weights.int8,
 ) -> None:
-    """Turn a training checkpoint into a model folder, and compare the two at once."""
+    """Turn a training checkpoint into a model folder, and compare the two at once.
+
+    With --weights fp32 a model folder that computes in 8 bits is turned back, for GPUs: the shipped one too.
+    """
     with usage_errors():
         from brinkline.train.scripts import log_to_terminal
 

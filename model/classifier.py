@@ -325,7 +325,7 @@ def load(
         default the shipped model.
     :param threads: threads to compute with; by default as many as there are processors to use.
     :param gpu: compute on a GPU; by default where onnxruntime-gpu sees one and the model computes in fp32 (``brinkline
-        export --weights fp32``), since 8-bit products are for CPUs.
+        export FOLDER OUT --weights fp32``), since 8-bit products are for CPUs.
     :return: a classifier.
     :raises FileNotFoundError: where there is no such folder.
     :raises ModelFolderError: where the folder is damaged, of another format, or no model folder.

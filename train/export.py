@@ -29,7 +29,15 @@ from safetensors.numpy import load_file
 
 import brinkline.data
 from brinkline.data.schema import read_labelled, sentences_of
-from brinkline.model.checkpoint import CARD, TOKENIZER, WEIGHTS, Calibration, Manifest, write_manifest
+from brinkline.model.checkpoint import (
+    CARD,
+    MANIFEST,
+    TOKENIZER,
+    WEIGHTS,
+    Calibration,
+    Manifest,
+    write_manifest,
+)
 from brinkline.model.classifier import Classifier, load, probabilities
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder
 from brinkline.model.engine import Logits, OnnxEngine, run_sorted
@@ -157,7 +165,7 @@ def export(
         )
         finish(work, manifest)
         load(work)
-        _replace(work, out)
+        replace_folder(work, out)
     return load(out)
 
 
@@ -247,7 +255,7 @@ def _largest(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.abs(a - b).max())
 
 
-def _replace(work: Path, out: Path) -> None:
+def replace_folder(work: Path, out: Path) -> None:
     """Put a finished folder in place of an earlier one."""
     out.mkdir(parents=True, exist_ok=True)
     for old in out.iterdir():
@@ -264,14 +272,23 @@ def main(
     version: str | None = None,
     weights: Weights = "int8",
 ) -> None:
-    """Write a model folder from a training checkpoint.
+    """Write a model folder from a training checkpoint, or in fp32 from a model folder that computes in 8 bits.
 
-    :param checkpoint: a training checkpoint.
+    :param checkpoint: a training checkpoint or, with ``weights`` fp32, a model folder.
     :param out: the model folder to write.
     :param name: name that the model gives of itself; by default that of the training run.
     :param version: likewise.
     :param weights: how the file stores the weights.
     """
+    if (checkpoint / MANIFEST).is_file():
+        if weights != "fp32" or name or version:
+            raise ExportError(
+                f"{checkpoint} is a model folder: it can be turned into fp32 (--weights fp32 alone), no more"
+            )
+        from brinkline.train.unrounded import in_fp32
+
+        in_fp32(checkpoint, out)
+        return
     known = Origin.read(checkpoint)
     origin = replace(known, name=name or known.name, version=version or known.version)
     export(checkpoint, out, origin=origin, weights=weights)
