@@ -27,7 +27,7 @@ from brinkline.model.errors import BrinklineError
 from brinkline.model.labels import STANCES
 from brinkline.model.network import Network, load_base
 from brinkline.train.scoring import TorchEngine
-from brinkline.train.unrounded import restore
+from brinkline.train.unrounded import pooling_of, restore
 
 FloatArray = NDArray[np.float64]
 
@@ -81,8 +81,9 @@ def load_network(model: Path, checkpoint: Path | None) -> Network:
     if checkpoint is not None and checkpoint.is_dir():
         return Network.load(checkpoint)[0]
     path = checkpoint or model / WEIGHTS
-    found = read_onnx_weights(path)
-    network = Network(load_base("packaged")[0], pooling="first" if _reads_first(path) else "mean")
+    model_file = onnx.load(str(path))
+    found = onnx_weights(model_file)
+    network = Network(load_base("packaged")[0], pooling=pooling_of(model_file))
     wanted = network.state_dict()
     missing = sorted(
         name
@@ -98,18 +99,12 @@ def load_network(model: Path, checkpoint: Path | None) -> Network:
     return network.eval()
 
 
-def _reads_first(path: Path) -> bool:
-    """Tell whether the first token alone is pooled: then nobody has to say which tokens are."""
-    return "pooling_mask" not in [tensor.name for tensor in onnx.load(str(path)).graph.input]
-
-
-def read_onnx_weights(path: Path) -> dict[str, NDArray[Any]]:
+def onnx_weights(model: onnx.ModelProto) -> dict[str, NDArray[Any]]:
     """Return the weights of an exported file under their torch names, as fp32.
 
-    :param path: written by ``brinkline.train.export``, by its own graph or by torch's exporter; matrices may be fp32 or
-        integers with scales.
+    :param model: written by ``brinkline.train.export``, by its own graph or by torch's exporter; matrices may be fp32
+        or integers with scales.
     """
-    model = onnx.load(str(path))
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     return restore(model)[0] if "words" in arrays else _traced_weights(model.graph, arrays)
 
@@ -179,11 +174,11 @@ def build(model: Path, checkpoint: Path | None, folder: Path, threads: int) -> P
     bert.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     transformer = Transformer(str(folder), max_seq_length=encoder.max_tokens)
-    pooled = Pooling(
-        network.encoder.config.hidden_size, "cls" if network.pooling == "first" else network.pooling
-    )
+    pooled = Pooling(network.encoder.config.hidden_size, {"first": "cls", "mean": "mean"}[network.pooling])
     sentences = SentenceTransformer(modules=[transformer, pooled], device="cpu")
-    bert.bert = _pooled(network)
+    bert.bert = _PooledBert(
+        network
+    ).eval()  # after which transformers' own class computes what the network does
     return Peers(classifier, network, encoder, bert.eval(), tokenizer, sentences, folder)
 
 
@@ -200,31 +195,23 @@ def _sequence_classifier(network: Network) -> BertForSequenceClassification:
     return bert.eval()
 
 
-class _FirstPooledBert(BertModel):
-    """BERT with the first token's vector as its pooled output."""
+class _PooledBert(BertModel):
+    """BERT with the sentence's vector as its pooled output."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(copy.deepcopy(network.encoder.config), add_pooling_layer=False)
+        self.load_state_dict(network.encoder.state_dict())
+        self.reads_first = network.pooling == "first"
 
     def forward(self, *arguments: Any, **named: Any) -> Any:
         result = super().forward(*arguments, **named)
-        result.pooler_output = result.last_hidden_state[:, 0]
+        hidden = result.last_hidden_state
+        if self.reads_first:
+            result.pooler_output = hidden[:, 0]
+        else:
+            mask = named["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+            result.pooler_output = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
         return result
-
-
-class _MeanPooledBert(BertModel):
-    """BERT with the mean of the token vectors as its pooled output."""
-
-    def forward(self, *arguments: Any, **named: Any) -> Any:
-        result = super().forward(*arguments, **named)
-        mask = named["attention_mask"].unsqueeze(-1).to(result.last_hidden_state.dtype)
-        result.pooler_output = (result.last_hidden_state * mask).sum(dim=1) / mask.sum(dim=1)
-        return result
-
-
-def _pooled(network: Network) -> BertModel:
-    """Return an encoder after which transformers' own class computes what the network computes."""
-    kind = _FirstPooledBert if network.pooling == "first" else _MeanPooledBert
-    pooled = kind(copy.deepcopy(network.encoder.config), add_pooling_layer=False)
-    pooled.load_state_dict(network.encoder.state_dict())
-    return pooled.eval()
 
 
 def with_pipeline(peers: Peers, batch: int) -> Contestant:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 IntArray = NDArray[np.int64]
+
+Pooling = Literal["mean", "first"]
+"""How token vectors become the sentence's: their mean, or the first token's. The latter spares the last layer most of
+its work, since nothing else of it is read."""
 
 
 @dataclass(frozen=True, slots=True)

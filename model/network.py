@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -12,15 +12,11 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from brinkline.model.checkpoint import file_sha256
+from brinkline.model.encoding import Pooling
 from brinkline.model.errors import CheckpointError
 from brinkline.model.labels import SIGNALS, STANCES
 
 CHECKPOINT_FORMAT = 1
-
-Pooling = Literal["mean", "first"]
-"""How token vectors become the sentence's: their mean, or the first token's. The latter spares the last layer most of
-its work, since nothing else of it is read."""
-
 CONFIG = "config.json"
 STATE = "model.safetensors"
 

@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import hypothesis
 import pytest
+
+from brinkline.model.encoding import Pooling
 
 # The same examples in every run, and no time limit: a slow machine is no failure.
 # HYPOTHESIS_PROFILE=explore draws others.
@@ -125,7 +126,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_checkpoint(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return a function that writes a training checkpoint with random heads."""
 
-    def make(context: int = 0, max_tokens: int = 32, pooling: Literal["mean", "first"] = "mean") -> Path:
+    def make(context: int = 0, max_tokens: int = 32, pooling: Pooling = "mean") -> Path:
         import torch
 
         from brinkline.model.network import Network, load_base

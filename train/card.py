@@ -90,7 +90,7 @@ def render_card(manifest: Manifest) -> str:
         stances=", ".join(STANCES),
         signals=", ".join(SIGNALS),
         base_model=f"{base.get('name', 'unknown')} (sha256 of its weights `{base.get('sha256', 'unknown')}`)",
-        pooling=_POOLING[manifest.settings.get("pooling", "mean")],
+        pooling=_POOLING[manifest.metrics.get("export", {}).get("pooling", "mean")],
         max_tokens=manifest.max_tokens,
         context=manifest.context,
         context_words=context_words,
@@ -144,6 +144,8 @@ def _figures(metrics: Mapping[str, Any]) -> str:
 def _probes(metrics: Mapping[str, Any]) -> list[str]:
     """Return lines on what rounding to 8 bits costs, on contrast groups and on the name-swap probe."""
     lines = []
+    if metrics.get("export", {}).get("rounded_before"):
+        lines.append("Measured before this file was turned from 8 bits back into fp32.")
     for name, figures in metrics.get("evaluations", {}).items():
         if before := figures.get("fp32"):
             lines.append(

@@ -79,13 +79,15 @@ def with_teacher(train: Dataset, settings: Distillation, measured: Sequence[str]
     n, share = len(labelled), settings.share
     hard_stance = np.eye(len(STANCES))[np.array(train["stance"])]
     hard_signals = np.array(train["signals"])
+    heard = share if settings.signals else 0.0
+    untold = np.full((len(plain), len(SIGNALS)), np.nan)  # NaN: not learned
     known = {
         "text": labelled,
         "previous": train["previous"],
         "stance": train["stance"],
         "signals": train["signals"],
         "stance_target": (share * stance[:n] + (1 - share) * hard_stance).tolist(),
-        "signal_target": (share * signals[:n] + (1 - share) * hard_signals).tolist(),
+        "signal_target": (heard * signals[:n] + (1 - heard) * hard_signals).tolist(),
     }
     soft = {
         "text": plain,
@@ -93,7 +95,7 @@ def with_teacher(train: Dataset, settings: Distillation, measured: Sequence[str]
         "stance": stance[n:].argmax(axis=1).tolist(),
         "signals": (signals[n:] > 0.5).astype(float).tolist(),
         "stance_target": stance[n:].tolist(),
-        "signal_target": signals[n:].tolist(),
+        "signal_target": (signals[n:] if settings.signals else untold).tolist(),
     }
     logger.info("%d labelled sentences with a teacher beside, %d with the teacher alone", n, len(plain))
     parts = [Dataset.from_dict(columns, features=_TARGETS) for columns in (known, soft)]

@@ -134,8 +134,7 @@ def export(
     :raises FileExistsError: where ``out`` is something else than a model folder.
     :raises ExportError: where the exported file does not agree with the network.
     """
-    if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
-        raise FileExistsError(f"{out} exists and is no model folder; nothing was written")
+    check_target(out)
     network, limits = Network.load(checkpoint)
     encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, limits["max_tokens"])
     calibration = calibration or calibrate.read(checkpoint)
@@ -213,6 +212,7 @@ def _write_weights(
         "fp32_largest_logit_difference": exact,
         "weights": weights,
         "computed_in": "int8" if known and weights == "int8" else "fp32",
+        "pooling": network.pooling,
     }
     if weights == "int8":
         if known:
@@ -253,6 +253,15 @@ def _corpus_sample(sentences: int = 500) -> tuple[str, ...]:
 
 def _largest(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.abs(a - b).max())
+
+
+def check_target(out: Path) -> None:
+    """Refuse to write a model folder over something else.
+
+    :raises FileExistsError: where ``out`` holds files and is no model folder.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
+        raise FileExistsError(f"{out} exists and is no model folder; nothing was written")
 
 
 def replace_folder(work: Path, out: Path) -> None:

@@ -71,6 +71,8 @@ from brinkline.train.trainer import StanceSignalTrainer, build_trainer
 logger = logging.getLogger("brinkline.train.finetune")
 
 TEST_SPLIT = "test split"
+LEAST_DOCUMENTS = 40
+"""That a run on part of the data needs."""
 OWN = [Path(brinkline.data.__file__).parent.resolve() / name for name in ("corpus", "contrast")]
 """The project's own corpus stands here."""
 
@@ -360,7 +362,7 @@ def main(
     fast_dev_run: Annotated[
         bool, typer.Option("--fast-dev-run", help="two steps through every stage")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=40, help="use only so many documents")] = None,
+    limit: Annotated[int | None, typer.Option(min=LEAST_DOCUMENTS, help="use only so many documents")] = None,
 ) -> None:
     """Fine-tune, calibrate, evaluate and export a model by the settings of a YAML file."""
     settings = load_settings(config, overrides or [])

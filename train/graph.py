@@ -16,6 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from brinkline.model.encoding import Pooling
+
 FloatArray = NDArray[np.float32]
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "pooling_mask")
@@ -68,7 +70,7 @@ def supports(config: Mapping[str, Any]) -> bool:
 
 
 def products(
-    state: Mapping[str, FloatArray], config: Mapping[str, Any], pooling: str = "mean"
+    state: Mapping[str, FloatArray], config: Mapping[str, Any], pooling: Pooling = "mean"
 ) -> dict[str, Product]:
     """Return the matrix products of an encoder by name: ``0.attention``, ``0.output``, ``0.up``, ``0.down``, ``1.…``.
 
@@ -100,7 +102,7 @@ def build(
     config: Mapping[str, Any],
     roundings: Mapping[str, Rounding] | None = None,
     show_inputs: bool = False,
-    pooling: str = "mean",
+    pooling: Pooling = "mean",
 ) -> onnx.ModelProto:
     """Write the graph.
 
@@ -124,7 +126,7 @@ class _Graph:
         state: Mapping[str, FloatArray],
         config: Mapping[str, Any],
         roundings: Mapping[str, Rounding] | None,
-        pooling: str,
+        pooling: Pooling,
     ) -> None:
         self._state, self._config, self._roundings, self._pooling = state, config, roundings, pooling
         self._products = products(state, config, pooling)

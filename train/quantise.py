@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from brinkline.model.encoding import EncodedSentence, collate
+from brinkline.model.encoding import EncodedSentence, Pooling, collate
 from brinkline.model.engine import batches_of_like_length
 from brinkline.train.graph import WEIGHT_LIMIT, Product, Rounding, build, products
 
@@ -46,7 +46,7 @@ def quantise_network(
     sentences: Sequence[EncodedSentence],
     pad_id: int,
     path: Path,
-    pooling: str = "mean",
+    pooling: Pooling = "mean",
 ) -> None:
     """Write a network with 8-bit matrices.
 
@@ -70,7 +70,7 @@ def seen_by_products(
     pad_id: int,
     work: Path,
     seed: int = 0,
-    pooling: str = "mean",
+    pooling: Pooling = "mean",
 ) -> dict[str, FloatArray]:
     """Run the network in fp32 and keep what every product is given: tokens at random, and those with extreme values.
 

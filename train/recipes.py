@@ -25,9 +25,6 @@ from brinkline.train.settings import Settings, SettingsError, load_settings
 
 logger = logging.getLogger("brinkline.train.recipes")
 
-LEAST = 40
-"""Documents that a run needs."""
-
 FIGURES = {"stance_macro_f1": "stance", "signals_macro_f1": "signals", "stance_ece": "stance ECE"}
 
 
@@ -67,8 +64,8 @@ def read_plan(path: Path) -> Plan:
         if not variants:
             raise KeyError("variants")
         limit = values.get("limit")
-        if limit is not None and (type(limit) is not int or limit < LEAST):
-            raise KeyError(f"limit: {limit!r}, expected a whole number, at least {LEAST}")
+        if limit is not None and (type(limit) is not int or limit < finetune.LEAST_DOCUMENTS):
+            raise KeyError(f"limit: {limit!r}, expected a whole number, at least {finetune.LEAST_DOCUMENTS}")
         return Plan(Path(values["base"]), tuple(values.get("common", [])), variants, limit)
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         problem = f"{path}: expected base, common and variants with 'says' and 'set'"
@@ -141,9 +138,8 @@ def main(
     for variant in recipes.variants:
         settings = _settings(recipes, variant)
         if _seeds_file(settings.run_folder).is_file():
-            check_folder(
-                settings, recipes.limit, resume=True, overwrite=False
-            )  # old figures never beside new ones
+            # old figures never beside new ones
+            check_folder(settings, recipes.limit, resume=True, overwrite=False)
             folders[variant.name] = settings.run_folder
     write_table(recipes, folders, out)
 

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from brinkline.model.encoding import Pooling
 from brinkline.model.errors import BrinklineError
 from brinkline.train.arguments import LINKED, OWNED, TRAINER_DEFAULTS, training_arguments
 
@@ -105,6 +106,8 @@ class Distillation(BaseModel):
     """What the teacher's word weighs on sentences that have labels; on those without it is all there is."""
     temperature: float = Field(default=1.0, gt=0, le=10)
     """What the teacher's calibrated logits are divided by: above 1 for a softer word."""
+    signals: bool = True
+    """Whether the teacher is heard on signals too: if not, they are learned from the labels alone."""
 
 
 class Settings(BaseModel):
@@ -132,7 +135,7 @@ class Settings(BaseModel):
     """Longest input, special tokens counted in."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Dropout before the heads."""
-    pooling: Literal["mean", "first"] = "mean"
+    pooling: Pooling = "mean"
     """What stands for the sentence: the mean of the token vectors, or the first one, which makes scoring faster."""
     class_weight: Literal["none", "balanced"] = "none"
     """``balanced``: rare labels weigh more in the loss, as in scikit-learn."""

@@ -12,6 +12,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from onnx_ir.passes.common import NameFixPass
 from torch import Tensor, nn
 
 from brinkline.model.encoding import EncodedSentence, collate
@@ -81,6 +82,7 @@ def trace(
     exporter.setLevel(level)
     if program is None:
         raise TracingError("torch.onnx.export gave no program")
+    NameFixPass()(program.model)  # a value inside may bear an output's name
     onnx.save(program.model_proto, str(path))
 
 

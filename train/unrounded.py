@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,11 +16,10 @@ from onnx import helper, numpy_helper
 
 from brinkline.model.checkpoint import TOKENIZER, WEIGHTS, read_manifest
 from brinkline.model.classifier import Classifier, load
+from brinkline.model.encoding import Pooling
 from brinkline.train import graph
-from brinkline.train.export import ExportError, finish, replace_folder
+from brinkline.train.export import ExportError, check_target, finish, replace_folder
 from brinkline.train.graph import FloatArray
-
-logger = logging.getLogger(__name__)
 
 _TABLES = {"words": "word", "types": "token_type", "places": "position"}
 _SELF = "attention.self."
@@ -46,11 +44,10 @@ def in_fp32(folder: Path, out: Path) -> Classifier:
     :raises FileExistsError: where ``out`` is something else than a model folder.
     :raises ExportError: where the file was not written by :mod:`brinkline.train.graph`.
     """
-    if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
-        raise FileExistsError(f"{out} exists and is no model folder; nothing was written")
+    check_target(out)
     manifest = read_manifest(folder)
     state, config, pooling = restore(onnx.load(str(folder / WEIGHTS)))
-    told = {"weights": "fp32", "computed_in": "fp32", "from": f"{manifest.name} {manifest.version} in 8 bits"}
+    told = {"weights": "fp32", "computed_in": "fp32", "pooling": pooling, "rounded_before": True}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         onnx.save(graph.build(state, config, pooling=pooling), str(work / WEIGHTS))
@@ -61,7 +58,7 @@ def in_fp32(folder: Path, out: Path) -> Classifier:
     return load(out)
 
 
-def restore(model: onnx.ModelProto) -> tuple[dict[str, FloatArray], dict[str, Any], str]:
+def restore(model: onnx.ModelProto) -> tuple[dict[str, FloatArray], dict[str, Any], Pooling]:
     """Undo :func:`brinkline.train.graph.build`.
 
     :param model: a graph that it wrote, rounded or not.
@@ -82,9 +79,13 @@ def restore(model: onnx.ModelProto) -> tuple[dict[str, FloatArray], dict[str, An
     kinds = [name.split(".")[:2] for name in arrays if name[0].isdigit() and name.endswith(".bias")]
     for layer, kind in kinds:
         state |= _linear(arrays, layer, kind)
-    given = [tensor.name for tensor in model.graph.input]
     config = _config(model, state, layers=1 + max(int(layer) for layer, _ in kinds))
-    return state, config, "mean" if "pooling_mask" in given else "first"
+    return state, config, pooling_of(model)
+
+
+def pooling_of(model: onnx.ModelProto) -> Pooling:
+    """Return how an exported file pools: where the first token is all that is read, nobody has to say which are."""
+    return "mean" if "pooling_mask" in [tensor.name for tensor in model.graph.input] else "first"
 
 
 def _linear(arrays: Mapping[str, NDArray[Any]], layer: str, kind: str) -> dict[str, FloatArray]:

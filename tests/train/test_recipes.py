@@ -83,6 +83,11 @@ def test_targets_mix_label_and_teacher(
     assert np.array(whole["stance_target"]).sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert mixed["stance_target"][n:] == whole["stance_target"][n:]
     assert mixed["text"][n] == "the rain on monday 0"
+    stance_only = distil.with_teacher(train, half.model_copy(update={"signals": False}), measured)
+    assert stance_only["stance_target"][:] == mixed["stance_target"][:]
+    assert stance_only["signal_target"][:n] == train["signals"][:], "the labels alone"
+    assert np.isnan(stance_only["signal_target"][n:]).all(), "nothing is learned from the others"
+    assert np.isfinite(mixed["signal_target"][n:]).all()
 
 
 def test_a_teacher_without_a_finished_run_is_refused(values: dict[str, Any], tmp_path: Path) -> None:
@@ -212,6 +217,26 @@ def test_a_broken_plan_is_refused(tmp_path: Path) -> None:
     plan.write_text("base: x\nvariants: [1]\n")
     with pytest.raises(SettingsError, match="expected base, common and variants"):
         read_plan(plan)
+
+
+def test_a_plan_on_part_of_the_data(values: dict[str, Any], tmp_path: Path) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text(yaml.safe_dump({**values, "export": False}))
+    plan = tmp_path / "recipes.yaml"
+    told = {"base": str(base), "limit": 50, "variants": {"base": {"says": "as it is"}}}
+    plan.write_text(yaml.safe_dump(told))
+    out = tmp_path / "recipe.md"
+    main(plan, out)
+    assert "| base | as it is | 1 |" in out.read_text()
+    split = json.loads((Path(values["runs"]) / "recipe-base" / "split.json").read_text())
+    assert sum(split[name]["documents"] for name in ("train", "dev", "test")) == 50
+    plan.write_text(yaml.safe_dump({**told, "limit": 45}))
+    with pytest.raises(SettingsError, match="limit: 45, but 50 in the run to be resumed"):
+        main(plan, out)
+    for bad in (39, 50.0, True, "all"):
+        plan.write_text(yaml.safe_dump({**told, "limit": bad}))
+        with pytest.raises(SettingsError, match="expected a whole number, at least 40"):
+            read_plan(plan)
 
 
 def test_the_projects_own_plan_reads() -> None:

@@ -41,6 +41,8 @@ def test_a_rounded_model_is_turned_back(
     assert exact.manifest.metrics["export"]["weights"] == "fp32", (
         "which is what load() asks before it takes a GPU"
     )
+    card = (tmp_path / "fp32" / "README.md").read_text(encoding="utf-8")
+    assert ("The first token's vector" if pooling == "first" else "Mean pooling") in card
     operators = {node.op_type for node in onnx.load(str(tmp_path / "fp32" / WEIGHTS)).graph.node}
     assert not operators & {"QAttention", "MatMulIntegerToFloat", "QuantizeLinear"}
     for one, other in zip(rounded.predict_sentences(TEXTS), exact.predict_sentences(TEXTS), strict=True):
