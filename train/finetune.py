@@ -21,9 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from datasets import Dataset
 from transformers import TrainerState, set_seed
 
 import brinkline.data
@@ -40,14 +38,14 @@ from brinkline.data.detached import read_detached
 from brinkline.data.schema import Document, read_labelled, sentences_of
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network, load_base
-from brinkline.train import calibrate, contrastive, distil
+from brinkline.train import calibrate, contrastive, distil, second_stage
 from brinkline.train.arguments import training_arguments
 from brinkline.train.augment import with_other_names
 from brinkline.train.baselines import Baselines
 from brinkline.train.evaluate import Evaluation, evaluate, figures, write_report
 from brinkline.train.export import Origin, add_metrics, export
 from brinkline.train.metrics import Truth
-from brinkline.train.objective import ClassWeights, Objective
+from brinkline.train.objective import objective_of
 from brinkline.train.probe import name_swap
 from brinkline.train.runs import (
     SeedResult,
@@ -149,11 +147,18 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
     if (done := read_result(folder)) is not None:
         logger.info("seed %d is finished already", seed)
         return done
+    if settings.second_stage:  # a source that is not there is told now, not after the first stage
+        second_stage.chosen(data.split.train, settings.second_stage, seed)
     set_seed(seed)
     trainer, base_hash = _prepare(settings, data, seed, folder)
     checkpoints = folder / "checkpoints"
     state = _train(trainer, checkpoints, settings.patience)
     best = best_checkpoint(checkpoints, state.best_model_checkpoint)
+    if settings.second_stage:
+        checkpoints = checkpoints / "second-stage"
+        trainer = second_stage.prepare(best, settings.second_stage, settings, data.split, seed, checkpoints)
+        state = _train(trainer, checkpoints, settings.patience)
+        best = best_checkpoint(checkpoints, state.best_model_checkpoint)
     if not is_main_process():
         return SeedResult(seed, best, 0.0, {})
     Origin(
@@ -178,7 +183,7 @@ def _prepare(settings: Settings, data: Data, seed: int, folder: Path) -> tuple[S
     split = replace(data.split, train=with_other_names(data.split.train, settings.swap_names, seed))
     columns = to_dataset_dict(split, settings.context)
     train = columns["train"]
-    objective = _objective(settings, train)
+    objective = objective_of(settings, train)
     checkpoints = folder / "checkpoints"
     if settings.contrastive_epochs and last_checkpoint(checkpoints) is None:
         contrastive.warm_up(network, encoder, limits, train, settings, folder / "contrastive", seed)
@@ -211,19 +216,6 @@ def summarise_seeds(results: Sequence[SeedResult]) -> dict[str, Any]:
             spread = statistics.stdev(values) if len(values) > 1 else None
             summary[name][figure] = {"mean": statistics.fmean(values), "sd": spread, "values": values}
     return summary
-
-
-def _objective(settings: Settings, train: Dataset) -> Objective:
-    weights = None
-    if settings.class_weight == "balanced":
-        weights = ClassWeights(np.array(train["stance"]), np.array(train["signals"]))
-    return Objective(
-        weights,
-        settings.signal_loss_weight,
-        settings.label_smoothing,
-        settings.focal_gamma,
-        settings.r_drop,
-    )
 
 
 def _train(trainer: StanceSignalTrainer, checkpoints: Path, patience: int) -> TrainerState:

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch import Tensor
 from torch.nn import functional
+
+from brinkline.train.settings import Settings
 
 Outputs = tuple[Tensor, Tensor]
 """Stance and signal logits, *Shape:* ``(batch_size, 3)`` each."""
@@ -122,3 +125,21 @@ def signal_divergence(one: Tensor, other: Tensor) -> Tensor:
 
 def _float(outputs: Outputs) -> Outputs:
     return outputs[0].float(), outputs[1].float()
+
+
+def objective_of(settings: Settings, train: Dataset) -> Objective:
+    """Return the loss that settings ask for.
+
+    :param settings: of a run.
+    :param train: as made by ``brinkline.data.corpus.to_dataset``; balanced weights are counted on it.
+    """
+    weights = None
+    if settings.class_weight == "balanced":
+        weights = ClassWeights(np.array(train["stance"]), np.array(train["signals"]))
+    return Objective(
+        weights,
+        settings.signal_loss_weight,
+        settings.label_smoothing,
+        settings.focal_gamma,
+        settings.r_drop,
+    )

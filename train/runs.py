@@ -136,7 +136,7 @@ def write_result(folder: Path, result: SeedResult) -> None:
     """Write the result of a finished seed."""
     values = {
         "seed": result.seed,
-        "checkpoint": result.checkpoint.name,
+        "checkpoint": result.checkpoint.relative_to(folder / "checkpoints").as_posix(),
         "dev_mean_f1": result.dev_mean_f1,
         "figures": result.figures,
     }

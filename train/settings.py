@@ -110,6 +110,24 @@ class Distillation(BaseModel):
     """Whether the teacher is heard on signals too: if not, they are learned from the labels alone."""
 
 
+class SecondStage(BaseModel):
+    """Going on for a short while on part of the training documents: those most like what the model will read.
+
+    What is learned last weighs most (supplementary training the other way round: Phang et al. 2018, arXiv:1811.01088).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sources: list[str] = Field(min_length=1)
+    """Sources whose documents are read again."""
+    others: float = Field(default=0.0, ge=0, le=1)
+    """Share of the other documents that is read along, so that what they taught is not forgotten."""
+    num_train_epochs: float = Field(default=1.0, gt=0)
+    """How often."""
+    learning_rate: float = Field(default=3e-5, gt=0)
+    """The highest, as in ``trainer``; all else is as there."""
+
+
 class Settings(BaseModel):
     """Everything that decides how a run comes out."""
 
@@ -155,6 +173,8 @@ class Settings(BaseModel):
     """Epochs of supervised-contrastive warm-up of the encoder before the heads are trained."""
     distillation: Distillation | None = None
     """A teacher whose probabilities are learned besides the labels."""
+    second_stage: SecondStage | None = None
+    """A short training on part of the documents after the main one."""
     patience: int = Field(default=3, ge=1)
     """Early stopping: evaluations without a better mean F1."""
     weights: Literal["int8", "fp32"] = "int8"
@@ -261,11 +281,18 @@ def _explain(error: ValidationError) -> Iterator[str]:
     for item in error.errors():
         place = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            model = DataSettings if item["loc"][0] == "data" and len(item["loc"]) > 1 else Settings
+            model = _SECTIONS.get(str(item["loc"][0]), Settings) if len(item["loc"]) > 1 else Settings
             yield f"{place}: unknown key{_nearest(str(item['loc'][-1]), model.model_fields)}"
         else:
             got = "" if item["type"] in ("missing", "value_error") else f", got {item['input']!r}"
             yield f"{place}: {item['msg'].removeprefix('Value error, ')}{got}"
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataSettings,
+    "distillation": Distillation,
+    "second_stage": SecondStage,
+}
 
 
 def _nearest(key: str, known: typing.Iterable[str]) -> str:

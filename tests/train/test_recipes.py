@@ -1,21 +1,26 @@
 """What a recipe may add to a run: teacher, detached labels, warm-up, other names; and the table of variants."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 import brinkline
 from brinkline.data.corpus import to_dataset
 from brinkline.data.detached import text_sha256
 from brinkline.data.schema import LabelledDataError, read_labelled
+from brinkline.model.network import STATE
 from brinkline.train import distil, finetune
 from brinkline.train.recipes import main, read_plan
-from brinkline.train.runs import best_seed
-from brinkline.train.settings import Distillation, SettingsError, check_settings
+from brinkline.train.runs import RESULT, best_checkpoint, best_seed
+from brinkline.train.second_stage import chosen
+from brinkline.train.settings import Distillation, SecondStage, SettingsError, check_settings
 
 
 @pytest.fixture
@@ -210,6 +215,45 @@ def test_plan_and_table(values: dict[str, Any], tmp_path: Path) -> None:
         main(plan, out)
     with pytest.raises(SettingsError, match="no such variant"):
         main(plan, out, only=["other"])
+
+
+def test_a_second_stage_goes_on_from_the_first(values: dict[str, Any]) -> None:
+    stage = {"sources": ["articles"], "others": 0.5}
+    run = finetune.run(check_settings({**values, "second_stage": stage}))
+    first = load_file(best_checkpoint(run / "seed-0" / "checkpoints", None) / STATE)
+    kept = best_seed(run).checkpoint
+    assert kept.parent == run / "seed-0" / "checkpoints" / "second-stage"
+    second = load_file(kept / STATE)
+    apart = {name: float(abs(second[name] - first[name]).max()) for name in first}
+    assert 0 < max(apart.values()) < 0.01, "it begins where the first stage ended"
+    told = json.loads((run / "model" / "manifest.json").read_text(encoding="utf-8"))["settings"][
+        "second_stage"
+    ]
+    assert told == {**stage, "num_train_epochs": 1.0, "learning_rate": 3e-5}
+    shutil.rmtree(kept.parent)  # as if killed between the stages
+    (run / "seed-0" / RESULT).unlink()
+    finetune.run(check_settings({**values, "second_stage": stage}), resume=True)
+    again = load_file(kept / STATE)
+    assert all((again[name] == second[name]).all() for name in second)
+    other = check_settings({**values, "name": "none", "second_stage": {"sources": ["nowhere"]}})
+    with pytest.raises(SettingsError, match=r"no training documents of nowhere \(there are: "):
+        finetune.run(other)
+    assert not (other.run_folder / "seed-0").exists(), "told before the first stage"
+    with pytest.raises(SettingsError, match=r"second_stage.source: unknown key \(did you mean 'sources'"):
+        check_settings({**values, "second_stage": {"source": ["made"]}})
+
+
+def test_what_a_second_stage_reads(labelled_file: Path) -> None:
+    documents = read_labelled([labelled_file])
+    named = [replace(document, source="near") for document in documents[:10]]
+    others = documents[10:30]
+    stage = SecondStage(sources=["near"], others=0.25)
+    found = chosen([*others, *named], stage, seed=0)
+    assert found[:10] == named
+    assert len(found) == 15
+    assert all(document in others for document in found[10:])
+    assert found == chosen([*others, *named], stage, seed=0)
+    assert found != chosen([*others, *named], stage, seed=1)
 
 
 def test_a_broken_plan_is_refused(tmp_path: Path) -> None:
