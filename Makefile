@@ -19,7 +19,7 @@ help:
 	@echo "make docs   the documentation's site, into build/site"
 	@echo "make train  train configs/default.yaml into runs/default"
 	@echo "make release  train the shipped model into runs/release (needs the real sentences)"
-	@echo "make teacher  train a larger network into runs/teacher, for distillation"
+	@echo "make teacher  train its teacher, a larger network, into runs/teacher"
 	@echo "make wheel-test  install the wheel in a clean environment and score an article with it"
 	@echo "make clean  remove what these commands made"
 
@@ -77,11 +77,10 @@ build/all-mpnet-base-v2/model.safetensors: | $(BIN)/python
 	mv build/mpnet/all-mpnet-base-v2 build/all-mpnet-base-v2
 	rm -rf build/mpnet
 
-# The shipped model from the data to the report; picks up where it was stopped.
-release: $(VENV)/dev
+# The shipped model from the data to the report, its teacher first; picks up where it was stopped.
+release: teacher
 	$(BIN)/python train/finetune.py configs/release.yaml --resume
 
-# A teacher for distillation={teacher: runs/teacher}, which the shipped model does without.
 teacher: $(VENV)/dev teacher-base
 	$(BIN)/python train/finetune.py configs/teacher.yaml --resume
 
