@@ -1,7 +1,7 @@
 """Brinkline: stance and escalation signals in news, sentence by sentence.
 
 >>> import brinkline
->>> scores = brinkline.predict("Ankara expelled two envoys. Talks resume on Monday.")
+>>> scores = brinkline.predict("Ankara expelled two envoys. Shares rose on Monday.")
 >>> [sentence.stance for sentence in scores.sentences]
 ['hostile', 'neutral']
 

@@ -33,7 +33,7 @@ STRENGTHS = (0.0, 0.4, 0.6, 0.8)
 SHARES = (1.0, 0.9, 0.8, 0.6)
 """What is kept of the range that was seen."""
 
-ROWS = 3000
+ROWS = 8000
 """Tokens that a choice is made on."""
 
 _SMALLEST = 1e-5  # of a channel's values: below, it counts as empty
