@@ -44,6 +44,7 @@ from brinkline.train.augment import with_other_names
 from brinkline.train.baselines import Baselines
 from brinkline.train.evaluate import Evaluation, evaluate, figures, write_report
 from brinkline.train.export import Origin, add_metrics, export
+from brinkline.train.layers import keep_layers
 from brinkline.train.metrics import Truth
 from brinkline.train.objective import objective_of
 from brinkline.train.probe import name_swap
@@ -178,6 +179,8 @@ def _prepare(settings: Settings, data: Data, seed: int, folder: Path) -> tuple[S
     limits = {"max_tokens": settings.max_tokens, "context": settings.context}
     module, tokenizer, base_hash = load_base(settings.base_model)
     _check_length(module, settings.max_tokens)
+    if settings.layers:
+        keep_layers(module, settings.layers)
     network = Network(module, settings.dropout, settings.pooling)
     encoder = SentenceEncoder(tokenizer, settings.max_tokens)
     split = replace(data.split, train=with_other_names(data.split.train, settings.swap_names, seed))

@@ -153,6 +153,8 @@ class Settings(BaseModel):
     """Longest input, special tokens counted in."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Dropout before the heads."""
+    layers: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1)
+    """Layers of the base model that are kept, counted from 0: fewer make scoring faster. None: all."""
     pooling: Pooling = "mean"
     """What stands for the sentence: the mean of the token vectors, or the first one, which makes scoring faster."""
     class_weight: Literal["none", "balanced"] = "none"
@@ -192,6 +194,13 @@ class Settings(BaseModel):
         if len(set(seeds)) < len(seeds):
             raise ValueError("each seed makes one training, the same one twice makes no other")
         return seeds
+
+    @field_validator("layers")
+    @classmethod
+    def _rise(cls, layers: list[int] | None) -> list[int] | None:
+        if layers and layers != sorted(set(layers)):
+            raise ValueError("name each layer once, in rising order")
+        return layers
 
     @model_validator(mode="after")
     def _alone(self) -> Settings:
