@@ -212,8 +212,8 @@ def test_written_split_can_be_checked(tmp_path: Path) -> None:
     values = json.loads((tmp_path / "run" / "split.json").read_text(encoding="utf-8"))
     assert values == split.to_dict()
     assert values["seed"] == 0
-    assert sum(values[name]["documents"] for name in SPLITS) == 5083
-    assert sum(values[name]["sentences"] for name in SPLITS) == 28746
+    assert sum(values[name]["documents"] for name in SPLITS) == 5222
+    assert sum(values[name]["sentences"] for name in SPLITS) == 29664
     assert values["dev"]["ids"] == [d.id for d in split.dev]
     assert values["test"]["labels"] == label_counts(split.test)
     assert values["test"]["sha256"] == content_sha256(split.test)
