@@ -49,7 +49,7 @@ def read_texts(path: str | Path) -> list[PlainText]:
     path = Path(path)
     texts: list[PlainText] = []
     problems: list[Problem] = []
-    for number, record in _records(path, problems):
+    for number, record in json_records(path, problems):
         text = record.get("text")
         if not isinstance(text, str) or not text.strip():
             problems.append(Problem(str(path), number, "text", "expected a text that is not empty"))
@@ -102,7 +102,7 @@ def read_detached(labels: str | Path, texts: str | Path, signals: bool = True) -
 def _read_labels(path: Path) -> dict[str, tuple[str, tuple[str, ...], int]]:
     problems: list[Problem] = []
     known: dict[str, tuple[str, tuple[str, ...], int]] = {}
-    for number, record in _records(path, problems):
+    for number, record in json_records(path, problems):
         digest, stance, signals = (record.get(key) for key in ("sha256", "stance", "signals"))
         if not isinstance(digest, str) or not re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", digest):
             problems.append(Problem(str(path), number, "sha256", f"expected {DIGITS} hexadecimal digits"))
@@ -129,7 +129,12 @@ def _read_labels(path: Path) -> dict[str, tuple[str, tuple[str, ...], int]]:
     return known
 
 
-def _records(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_records(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Give the objects of a file of JSON lines with their line numbers.
+
+    :param path: plain or ``.gz`` or ``.xz``.
+    :param problems: what is wrong is added to it.
+    """
     openers = {".gz": gzip.open, ".xz": lzma.open}
     try:
         opened = openers.get(path.suffix, open)(path, "rt", encoding="utf-8")  # type: ignore[operator]

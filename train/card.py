@@ -113,11 +113,20 @@ def _training_data(manifest: Manifest) -> str:
     told = manifest.settings.get("distillation")
     if not told:
         return table(columns, rows)
-    run = Path(told["teacher"]).name
-    teacher = f"Beside each label stood a teacher's word, with a weight of {told['share']}: the run `{run}`"
-    unlabelled = [Path(path).name for path in told["unlabelled"]]
-    more = f"; sentences that the teacher alone labelled: {', '.join(unlabelled)}" if unlabelled else ""
-    return f"{table(columns, rows)}\n\n{teacher}{more}."
+    return f"{table(columns, rows)}\n\n{_teacher(told)}"
+
+
+def _teacher(told: Mapping[str, Any]) -> str:
+    name = f"`{Path(told['teacher']).name}`"
+    unlabelled = ", ".join(Path(path).name for path in told["unlabelled"])
+    if not told["share"]:
+        return f"A teacher, {name}, alone labelled further sentences: {unlabelled}."
+    teacher = f"Beside each label stood a teacher's word, with a weight of {told['share']}: the run {name}"
+    return (
+        f"{teacher}; sentences that the teacher alone labelled: {unlabelled}."
+        if unlabelled
+        else f"{teacher}."
+    )
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value, concatenate_dat
 
 from brinkline.data.corpus import Split, normalised
 from brinkline.data.detached import read_texts, text_sha256
+from brinkline.data.soft import SoftLabels, read_soft_labels, write_soft_labels
 from brinkline.model.checkpoint import TOKENIZER, Calibration, file_sha256
 from brinkline.model.classifier import probabilities
 from brinkline.model.encoding import SentenceEncoder
@@ -48,14 +49,11 @@ def check_teacher(settings: Distillation, split: Split) -> None:
 
     :param settings: name the teacher.
     :param split: the student's.
-    :raises SettingsError: where a document of the dev or test part stands in the teacher's training part, or the
-        teacher's run folder does not tell its parts.
+    :raises SettingsError: where a document of the dev or test part stands in the teacher's training part, the
+        teacher's run folder does not tell its parts, or a file of soft labels lacks what the settings ask of it.
+    :raises LabelledDataError: where a file of soft labels cannot be read.
     """
-    path = settings.teacher / "split.json"
-    try:
-        learned = set(json.loads(path.read_text(encoding="utf-8"))["train"]["ids"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError([f"distillation.teacher: {path} cannot be read: {error!r}"]) from None
+    learned = _check_file(settings).trained_on if settings.teacher.is_file() else _learned(settings.teacher)
     shared = [document.id for document in (*split.dev, *split.test) if document.id in learned]
     if shared:
         problem = f"was trained on {len(shared)} documents of the student's dev and test parts (the first: {shared[0]})"
@@ -71,35 +69,130 @@ def with_teacher(train: Dataset, settings: Distillation, measured: Sequence[str]
     :param measured: texts that must not be learned from; they are left out of the sentences without labels.
     :return: columns of ``train`` plus ``stance_target`` and ``signal_target``.
     """
-    labelled = list(train["text"])
-    taken = {normalised(text) for text in (*labelled, *measured)}
-    plain = [item.text for path in settings.unlabelled for item in read_texts(path)]
-    plain = [text for text in dict.fromkeys(plain) if normalised(text) not in taken]
-    stance, signals = teacher_targets(settings, [*labelled, *plain])
-    n, share = len(labelled), settings.share
-    hard_stance = np.eye(len(STANCES))[np.array(train["stance"])]
-    hard_signals = np.array(train["signals"])
-    heard = share if settings.signals else 0.0
-    untold = np.full((len(plain), len(SIGNALS)), np.nan)  # NaN: not learned
-    known = {
-        "text": labelled,
+    parts = [_beside(train, settings), _alone(settings, [*train["text"], *measured])]
+    beside = "with a teacher beside" if settings.share else "as they are"
+    logger.info("%d labelled sentences %s, %d with the teacher alone", len(parts[0]), beside, len(parts[1]))
+    return concatenate_datasets(parts)
+
+
+def _beside(train: Dataset, settings: Distillation) -> Dataset:
+    """Mix the labels with the teacher's word."""
+    share, heard = settings.share, settings.share if settings.signals else 0.0
+    hard_stance, hard_signals = np.eye(len(STANCES))[np.array(train["stance"])], np.array(train["signals"])
+    # Unheard, the teacher need not read.
+    stance, signals = teacher_targets(settings, train["text"]) if share else (hard_stance, hard_signals)
+    columns = {
+        "text": train["text"],
         "previous": train["previous"],
         "stance": train["stance"],
         "signals": train["signals"],
-        "stance_target": (share * stance[:n] + (1 - share) * hard_stance).tolist(),
-        "signal_target": (heard * signals[:n] + (1 - heard) * hard_signals).tolist(),
+        "stance_target": (share * stance + (1 - share) * hard_stance).tolist(),
+        "signal_target": (heard * signals + (1 - heard) * hard_signals).tolist(),
     }
-    soft = {
+    return Dataset.from_dict(columns, features=_TARGETS)
+
+
+def _alone(settings: Distillation, known: Iterable[str]) -> Dataset:
+    """Return the sentences without labels under the teacher's word."""
+    plain = unlabelled_texts(settings.unlabelled, known)
+    if settings.teacher.is_file():
+        plain, stance, signals = _from_file(_check_file(settings), plain, settings.teacher)
+    elif plain:
+        stance, signals = teacher_targets(settings, plain)
+    else:
+        stance, signals = np.zeros((0, len(STANCES))), np.zeros((0, len(SIGNALS)))
+    untold = np.full((len(plain), len(SIGNALS)), np.nan)  # NaN: not learned
+    columns = {
         "text": plain,
         "previous": [""] * len(plain),
-        "stance": stance[n:].argmax(axis=1).tolist(),
-        "signals": (signals[n:] > 0.5).astype(float).tolist(),
-        "stance_target": stance[n:].tolist(),
-        "signal_target": (signals[n:] if settings.signals else untold).tolist(),
+        "stance": stance.argmax(axis=1).tolist(),
+        "signals": (signals > 0.5).astype(float).tolist(),
+        "stance_target": stance.tolist(),
+        "signal_target": (signals if settings.signals else untold).tolist(),
     }
-    logger.info("%d labelled sentences with a teacher beside, %d with the teacher alone", n, len(plain))
-    parts = [Dataset.from_dict(columns, features=_TARGETS) for columns in (known, soft)]
-    return concatenate_datasets(parts)
+    return Dataset.from_dict(columns, features=_TARGETS)
+
+
+def unlabelled_texts(paths: Iterable[Path], known: Iterable[str]) -> list[str]:
+    """Read sentences without labels, each once.
+
+    :param paths: as for :func:`brinkline.data.detached.read_texts`.
+    :param known: texts that have labels or are measured on; sentences that are one of them, spacing, case and
+        punctuation aside, are left out.
+    """
+    taken = {normalised(text) for text in known}
+    texts = dict.fromkeys(item.text for path in paths for item in read_texts(path))
+    return [text for text in texts if normalised(text) not in taken]
+
+
+def write_teacher(settings: Distillation, known: Iterable[str], path: Path) -> int:
+    """Write what a teacher says of the sentences without labels to a file that can stand in its place.
+
+    :param settings: name the teacher's run folder, the sentences, the temperature, and whether signals are wanted.
+    :param known: as for :func:`unlabelled_texts`.
+    :param path: the file; one that is there is replaced.
+    :return: how many sentences.
+    :raises SettingsError: where the run is not finished or does not tell its parts, or there are no sentences.
+    """
+    weights = file_sha256(best_seed(settings.teacher).checkpoint / STATE)
+    trained_on = frozenset(_learned(settings.teacher))
+    texts = unlabelled_texts(settings.unlabelled, known)
+    if not texts:
+        raise SettingsError(
+            ["distillation.unlabelled: no sentences that are not labelled or measured on already"]
+        )
+    stance, signals = (
+        dict(zip(map(text_sha256, texts), part.tolist(), strict=True))
+        for part in teacher_targets(settings, texts)
+    )
+    said = SoftLabels(settings.teacher.name, weights, trained_on, stance, signals if settings.signals else {})
+    write_soft_labels(path, said)
+    return len(texts)
+
+
+def _learned(folder: Path) -> set[str]:
+    """Return the ids of the documents that a run learned from."""
+    path = folder / "split.json"
+    try:
+        return set(json.loads(path.read_text(encoding="utf-8"))["train"]["ids"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError([f"distillation.teacher: {path} cannot be read: {error!r}"]) from None
+
+
+def _check_file(settings: Distillation) -> SoftLabels:
+    """Read a file of soft labels and refuse what it cannot give."""
+    said = read_soft_labels(settings.teacher)
+    problems = []
+    if settings.share:
+        reason = "a file of soft labels speaks of sentences without labels alone"
+        problems.append(f"distillation.share: {reason}: set it to 0, or name the teacher's run folder")
+    if settings.temperature != 1:
+        problems.append(
+            "distillation.temperature: the file is of the temperature it was written with: leave it at 1"
+        )
+    if settings.signals and not said.signals:
+        problems.append(f"distillation.signals: {settings.teacher} has none: set it to false")
+    if problems:
+        raise SettingsError(problems)
+    return said
+
+
+def _from_file(
+    said: SoftLabels, texts: Sequence[str], path: Path
+) -> tuple[list[str], FloatArray, FloatArray]:
+    """Return the texts that a file speaks of, and what it says."""
+    digests = {text_sha256(text): text for text in texts}
+    found = [digest for digest in digests if digest in said.stance]
+    if not found:
+        raise SettingsError(
+            [f"distillation.teacher: {path} speaks of none of the sentences of distillation.unlabelled"]
+        )
+    if missing := len(digests) - len(found):
+        logger.info("%s does not speak of %d of %d sentences: they are left out", path, missing, len(digests))
+    stance = np.array([said.stance[digest] for digest in found])
+    untold = [np.nan] * len(SIGNALS)
+    signals = np.array([said.signals.get(digest, untold) for digest in found])
+    return [digests[digest] for digest in found], stance, signals
 
 
 def teacher_targets(settings: Distillation, texts: Sequence[str]) -> tuple[FloatArray, FloatArray]:

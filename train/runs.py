@@ -184,6 +184,8 @@ def best_checkpoint(checkpoints: Path, best: str | None) -> Path:
 
 
 def _describe_teacher(folder: Path) -> dict[str, Any]:
+    if folder.is_file():  # of soft labels
+        return {"file": folder.name, "sha256": file_sha256(folder)}
     weights = best_seed(folder).checkpoint / WEIGHTS
     return {"file": f"{folder.name}/{weights.name}", "sha256": file_sha256(weights)}
 

@@ -99,11 +99,13 @@ class Distillation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     teacher: Path
-    """Run folder of the teacher, trained before with a file of settings of its own; looked for when the run begins."""
+    """Run folder of the teacher, trained before with a file of settings of its own; looked for when the run begins.
+    Or a file of what a teacher said of ``unlabelled``, written by ``train/soft_labels.py``; then ``share`` is 0."""
     unlabelled: list[FilePath] = []
     """Sentences without labels that the teacher labels."""
     share: float = Field(default=0.5, ge=0, le=1)
-    """What the teacher's word weighs on sentences that have labels; on those without it is all there is."""
+    """What the teacher's word weighs on sentences that have labels, 0 for nothing; on those without it is all there
+    is."""
     temperature: float = Field(default=1.0, gt=0, le=10)
     """What the teacher's calibrated logits are divided by: above 1 for a softer word."""
     signals: bool = True
