@@ -40,6 +40,11 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
 
 
+def document_of(item: PlainText) -> str:
+    """Return the id of the document that a sentence without labels stands in; without a document it stands alone."""
+    return f"{item.source}/{item.document or text_sha256(item.text)}"
+
+
 def read_texts(path: str | Path) -> list[PlainText]:
     """Read sentences without labels.
 
@@ -88,8 +93,7 @@ def read_detached(labels: str | Path, texts: str | Path, signals: bool = True) -
         stance, given, line = known[digest]
         previous = (last.text,) if last and last.index == item.index - 1 else ()
         sentence = LabelledSentence(item.text, stance, given, previous, digest, {}, item.licence, signals)
-        name = f"{item.source}/{item.document or digest}"
-        found.setdefault(name, []).append((item, sentence, line))
+        found.setdefault(document_of(item), []).append((item, sentence, line))
     if missing := [line for digest, (_, _, line) in known.items() if digest not in seen]:
         message = f"{len(missing)} of {len(known)} labels have no text in {texts}: is it another version?"
         raise LabelledDataError([Problem(str(labels), missing[0], "sha256", message)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,6 +76,25 @@ def training_arguments(trainer: Mapping[str, Any], output: Path, seed: int) -> T
         restore_callback_states_from_checkpoint=True,
         label_names=["stance_labels", "signal_labels"],
     )
+
+
+def stage_arguments(
+    trainer: Mapping[str, Any], epochs: float, sentences: int, output: Path, seed: int
+) -> TrainingArguments:
+    """Build the settings of a stage beside the main training; ``trainer.max_steps`` may cut it short, not lengthen it.
+
+    :param trainer: the ``trainer`` section.
+    :param epochs: of this stage.
+    :param sentences: that it reads in an epoch.
+    :param output: folder of the checkpoints.
+    :param seed: seeds the order of the data.
+    """
+    values = {**trainer, "num_train_epochs": epochs}
+    arguments = training_arguments(values, output, seed)
+    batch = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    if arguments.max_steps < math.ceil(sentences / batch) * epochs:
+        return arguments
+    return training_arguments({**values, "max_steps": -1}, output, seed)
 
 
 def has_bfloat16(cpu: bool) -> bool:

@@ -23,7 +23,7 @@ from brinkline.model.engine import batches_of_like_length
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.train.calibrate import fit_thresholds
 from brinkline.train.keywords import classify_all
-from brinkline.train.metrics import Decisions, Truth, decide
+from brinkline.train.metrics import Decisions, IntArray, Truth, decide
 
 FloatArray = NDArray[np.float64]
 
@@ -53,11 +53,17 @@ class LearnedBaseline:
         self._features = features
         self._thresholds: dict[str, float] = {}
 
-    def fit(self, train: Any, train_truth: Truth, dev: Any, dev_truth: Truth) -> LearnedBaseline:
-        """Learn from the training part, fit thresholds on the development part."""
+    def fit(
+        self, train: Any, train_truth: Truth, dev: Any, dev_truth: Truth, taught: IntArray | None = None
+    ) -> LearnedBaseline:
+        """Learn from the training part, fit thresholds on the development part.
+
+        :param taught: rows of the training part whose signals are to be learned, None for all.
+        """
         x = self._features.fit_transform(train)
+        rows = np.arange(len(train_truth.stance)) if taught is None else taught
         self._stance = _regression(x, train_truth.stance)
-        self._signals = [_regression(x, train_truth.signals[:, i]) for i in range(len(SIGNALS))]
+        self._signals = [_regression(x[rows], train_truth.signals[rows, i]) for i in range(len(SIGNALS))]
         self._thresholds = fit_thresholds(self._probabilities(dev)[1], dev_truth.signals)
         return self
 
@@ -120,8 +126,10 @@ class Baselines:
     ) -> None:
         self._base, self._max_tokens = base_model, max_tokens
         train_truth, dev_truth = Truth.of(train), Truth.of(dev)
-        self._tfidf = tfidf().fit(_texts(train), train_truth, _texts(dev), dev_truth)
-        self._frozen = frozen().fit(self._vectors(train), train_truth, self._vectors(dev), dev_truth)
+        # As for the network: what teaches the stance alone does not say how rare signals are.
+        taught = np.flatnonzero([sentence.signals_teach for sentence in sentences_of(train)])
+        self._tfidf = tfidf().fit(_texts(train), train_truth, _texts(dev), dev_truth, taught)
+        self._frozen = frozen().fit(self._vectors(train), train_truth, self._vectors(dev), dev_truth, taught)
 
     def decide(self, documents: Sequence[Document]) -> dict[str, Decisions]:
         """Return the decisions of every baseline, by name."""

@@ -49,7 +49,7 @@ def breakdown(
         names = np.array([REST if k in few else k for k in keys])
         if len(set(names) - {REST}) > 1:
             order = (
-                [text for _, text in LENGTHS] + ["45 words and more"]
+                [text for _, text in LENGTHS] + ["45 words and more", REST]
                 if name == "length"
                 else sorted(set(names))
             )

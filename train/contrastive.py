@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network
-from brinkline.train.arguments import training_arguments
+from brinkline.train.arguments import stage_arguments
 from brinkline.train.objective import Objective
 from brinkline.train.settings import Settings, SettingsError
 from brinkline.train.trainer import StanceSignalTrainer, build_trainer
@@ -67,9 +68,10 @@ def warm_up(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SettingsError(["contrastive_epochs: works in one process only"])
     logger.info("contrastive warm-up, %d epochs", settings.contrastive_epochs)
-    values = {**settings.trainer, "num_train_epochs": settings.contrastive_epochs}
-    values |= {"eval_strategy": "no", "save_strategy": "no", "report_to": "none"}
-    arguments = training_arguments(values, folder, seed)
+    # Sentences whose signals are not to be learned cannot be told apart by them.
+    train = train.select(np.flatnonzero(~np.isnan(np.array(train["signals"])).any(axis=1)))
+    values = {**settings.trainer, "eval_strategy": "no", "save_strategy": "no", "report_to": "none"}
+    arguments = stage_arguments(values, settings.contrastive_epochs, len(train), folder, seed)
     build_trainer(
         network,
         encoder,

@@ -6,13 +6,15 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from datasets import ClassLabel, Dataset, Features, List, Value, concatenate_datasets
 
-from brinkline.data.corpus import Split, normalised
-from brinkline.data.detached import read_texts, text_sha256
+from brinkline.data.corpus import normalised
+from brinkline.data.detached import document_of, read_texts, text_sha256
+from brinkline.data.schema import Document, sentences_of
 from brinkline.data.soft import SoftLabels, read_soft_labels, write_soft_labels
 from brinkline.model.checkpoint import TOKENIZER, Calibration, file_sha256
 from brinkline.model.classifier import probabilities
@@ -44,32 +46,57 @@ _TARGETS = Features(
 )
 
 
-def check_teacher(settings: Distillation, split: Split) -> None:
-    """Refuse a teacher that was trained on what the student is stopped, calibrated or tested on.
+@dataclass(frozen=True)
+class Known:
+    """What sentences without labels must not repeat."""
+
+    texts: frozenset[str] = frozenset()
+    """Sentences that have labels or are measured on, as :func:`brinkline.data.corpus.normalised` writes them."""
+    documents: frozenset[str] = frozenset()
+    """Ids of documents that nothing is learned from."""
+
+    @classmethod
+    def of(cls, learned: Iterable[Document], held_out: Iterable[Document]) -> Known:
+        """Collect what the student learns from by labels, and what it is stopped, calibrated or measured on.
+
+        :param learned: the training part, under its own names.
+        :param held_out: whole documents.
+        """
+        held_out = list(held_out)
+        texts = (normalised(sentence.text) for sentence in sentences_of([*learned, *held_out]))
+        return cls(frozenset(texts), frozenset(document.id for document in held_out))
+
+
+def check_teacher(settings: Distillation, learned: Iterable[Document], held_out: Iterable[Document]) -> None:
+    """Refuse a teacher that was trained on what the student is stopped, calibrated or measured on.
 
     :param settings: name the teacher.
-    :param split: the student's.
-    :raises SettingsError: where a document of the dev or test part stands in the teacher's training part, the
-        teacher's run folder does not tell its parts, or a file of soft labels lacks what the settings ask of it.
+    :param learned: the student's training part: a document that other sentences are measured on may stand in both.
+    :param held_out: the documents of the student's dev and test parts and evaluation sets.
+    :raises SettingsError: where one of them stands in the teacher's training part, the teacher's run folder does not
+        tell its parts, or a file of soft labels lacks what the settings ask of it.
     :raises LabelledDataError: where a file of soft labels cannot be read.
     """
-    learned = _check_file(settings).trained_on if settings.teacher.is_file() else _learned(settings.teacher)
-    shared = [document.id for document in (*split.dev, *split.test) if document.id in learned]
+    teacher = _check_file(settings).trained_on if settings.teacher.is_file() else _learned(settings.teacher)
+    own = {document.id for document in learned}
+    shared = [document.id for document in held_out if document.id in teacher and document.id not in own]
     if shared:
-        problem = f"was trained on {len(shared)} documents of the student's dev and test parts (the first: {shared[0]})"
+        problem = (
+            f"was trained on {len(shared)} documents that the student is measured on (the first: {shared[0]})"
+        )
         advice = "train it on the same data, with the same split"
         raise SettingsError([f"distillation.teacher: {settings.teacher} {problem}: {advice}"])
 
 
-def with_teacher(train: Dataset, settings: Distillation, measured: Sequence[str]) -> Dataset:
+def with_teacher(train: Dataset, settings: Distillation, known: Known) -> Dataset:
     """Add a teacher's targets to a training set, and the sentences that it alone labels.
 
     :param train: as made by ``brinkline.data.corpus.to_dataset``.
     :param settings: name the teacher and the sentences.
-    :param measured: texts that must not be learned from; they are left out of the sentences without labels.
+    :param known: what is left out of the sentences without labels.
     :return: columns of ``train`` plus ``stance_target`` and ``signal_target``.
     """
-    parts = [_beside(train, settings), _alone(settings, [*train["text"], *measured])]
+    parts = [_beside(train, settings), _alone(settings, known)]
     beside = "with a teacher beside" if settings.share else "as they are"
     logger.info("%d labelled sentences %s, %d with the teacher alone", len(parts[0]), beside, len(parts[1]))
     return concatenate_datasets(parts)
@@ -92,7 +119,7 @@ def _beside(train: Dataset, settings: Distillation) -> Dataset:
     return Dataset.from_dict(columns, features=_TARGETS)
 
 
-def _alone(settings: Distillation, known: Iterable[str]) -> Dataset:
+def _alone(settings: Distillation, known: Known) -> Dataset:
     """Return the sentences without labels under the teacher's word."""
     plain = unlabelled_texts(settings.unlabelled, known)
     if settings.teacher.is_file():
@@ -113,23 +140,23 @@ def _alone(settings: Distillation, known: Iterable[str]) -> Dataset:
     return Dataset.from_dict(columns, features=_TARGETS)
 
 
-def unlabelled_texts(paths: Iterable[Path], known: Iterable[str]) -> list[str]:
+def unlabelled_texts(paths: Iterable[Path], known: Known) -> list[str]:
     """Read sentences without labels, each once.
 
     :param paths: as for :func:`brinkline.data.detached.read_texts`.
-    :param known: texts that have labels or are measured on; sentences that are one of them, spacing, case and
-        punctuation aside, are left out.
+    :param known: sentences, spacing, case and punctuation aside, and documents that are left out.
     """
-    taken = {normalised(text) for text in known}
-    texts = dict.fromkeys(item.text for path in paths for item in read_texts(path))
-    return [text for text in texts if normalised(text) not in taken]
+    items = [item for path in paths for item in read_texts(path) if document_of(item) not in known.documents]
+    return [
+        text for text in dict.fromkeys(item.text for item in items) if normalised(text) not in known.texts
+    ]
 
 
-def write_teacher(settings: Distillation, known: Iterable[str], path: Path) -> int:
+def write_teacher(settings: Distillation, known: Known, path: Path) -> int:
     """Write what a teacher says of the sentences without labels to a file that can stand in its place.
 
     :param settings: name the teacher's run folder, the sentences, the temperature, and whether signals are wanted.
-    :param known: as for :func:`unlabelled_texts`.
+    :param known: what is left out of them.
     :param path: the file; one that is there is replaced.
     :return: how many sentences.
     :raises SettingsError: where the run is not finished or does not tell its parts, or there are no sentences.

@@ -17,7 +17,7 @@ import logging
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,17 +25,8 @@ import typer
 from transformers import TrainerState, set_seed
 
 import brinkline.data
-from brinkline.data.corpus import (
-    Split,
-    content_sha256,
-    leave_out,
-    merge_documents,
-    split_documents,
-    to_dataset_dict,
-    without_untaught,
-)
-from brinkline.data.detached import read_detached
-from brinkline.data.schema import Document, read_labelled, sentences_of
+from brinkline.data.corpus import content_sha256, to_dataset_dict
+from brinkline.data.schema import Document, sentences_of
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network, load_base
 from brinkline.train import calibrate, contrastive, distil, second_stage
@@ -45,6 +36,7 @@ from brinkline.train.baselines import Baselines
 from brinkline.train.evaluate import Evaluation, evaluate, figures, write_report
 from brinkline.train.export import Origin, add_metrics, export
 from brinkline.train.layers import keep_layers
+from brinkline.train.loading import LEAST_DOCUMENTS, Data, load_data
 from brinkline.train.metrics import Truth
 from brinkline.train.objective import objective_of
 from brinkline.train.probe import name_swap
@@ -69,20 +61,8 @@ from brinkline.train.trainer import StanceSignalTrainer, build_trainer
 # Not __name__: as a script this file is __main__, and the log is that of the package.
 logger = logging.getLogger("brinkline.train.finetune")
 
-TEST_SPLIT = "test split"
-LEAST_DOCUMENTS = 40
-"""That a run on part of the data needs."""
 OWN = [Path(brinkline.data.__file__).parent.resolve() / name for name in ("corpus", "contrast")]
 """The project's own corpus stands here."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a run trains and is measured on."""
-
-    split: Split
-    evaluate: dict[str, list[Document]]
-    """Evaluation sets by name, the test split among them."""
 
 
 def run(
@@ -114,27 +94,6 @@ def run(
         best = max(results, key=lambda result: result.dev_mean_f1)
         _finish(settings, data, best, summarise_seeds(results))
     return settings.run_folder
-
-
-def load_data(settings: Settings, limit: int | None = None) -> Data:
-    """Read the data of a run, split them, and keep what is measured on out of what is trained on.
-
-    :param settings: names the files.
-    :param limit: use only so many documents, evenly out of all.
-    """
-    spec = settings.data
-    evaluation = {name: read_labelled([path]) for name, path in _names(spec.evaluate).items()}
-    measured = [document for documents in evaluation.values() for document in documents]
-    joined = [d for pair in spec.detached for d in read_detached(pair.labels, pair.texts, pair.signals)]
-    documents = merge_documents([*read_labelled(spec.files), *joined])
-    documents = _unmeasured(_some(documents, limit), measured)
-    split = split_documents(documents, spec.dev, spec.test, spec.split_seed)
-    split = replace(split, dev=without_untaught(split.dev), test=without_untaught(split.test))
-    if spec.train_only:
-        more = _unmeasured(read_labelled(spec.train_only), measured)
-        split = replace(split, train=(*split.train, *more))
-    test = {TEST_SPLIT: list(split.test)} if split.test else {}
-    return Data(split, {**test, **{name: _some(items, limit) for name, items in evaluation.items()}})
 
 
 def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
@@ -191,10 +150,9 @@ def _prepare(settings: Settings, data: Data, seed: int, folder: Path) -> tuple[S
     if settings.contrastive_epochs and last_checkpoint(checkpoints) is None:
         contrastive.warm_up(network, encoder, limits, train, settings, folder / "contrastive", seed)
     if settings.distillation:
-        distil.check_teacher(settings.distillation, data.split)
-        others = [data.split.dev, *data.evaluate.values()]
-        measured = [sentence.text for documents in others for sentence in sentences_of(documents)]
-        train = distil.with_teacher(train, settings.distillation, measured)
+        distil.check_teacher(settings.distillation, data.split.train, data.held_out)
+        known = distil.Known.of(data.split.train, data.held_out)
+        train = distil.with_teacher(train, settings.distillation, known)
     trainer = build_trainer(
         network,
         encoder,
@@ -232,10 +190,17 @@ def _train(trainer: StanceSignalTrainer, checkpoints: Path, patience: int) -> Tr
 
 
 def _measure_seed(seed: int, checkpoint: Path, mean_f1: float | None, data: Data) -> SeedResult:
-    """Calibrate the best checkpoint on the dev split and measure it, in fp32."""
-    dev = data.split.dev
-    calibration = calibrate.fit(network_logits(checkpoint, dev), Truth.of(dev))
+    """Calibrate the best checkpoint on the dev split and measure it, in fp32.
+
+    :param mean_f1: the best on the dev split while it trained.
+    """
+    dev, truth = data.split.dev, Truth.of(data.split.dev)
+    logits = network_logits(checkpoint, dev)
+    calibration = calibrate.fit(logits, truth)
     calibrate.write(calibration, checkpoint)
+    if mean_f1 is None:  # nothing was measured while it trained
+        metrics, _ = figures(logits, truth, calibration)
+        mean_f1 = statistics.fmean(metrics[task]["macro_f1"] for task in ("stance", "signals"))
     headline = {}
     for name, documents in data.evaluate.items():
         metrics, _ = figures(network_logits(checkpoint, documents), Truth.of(documents), calibration)
@@ -245,7 +210,7 @@ def _measure_seed(seed: int, checkpoint: Path, mean_f1: float | None, data: Data
             "stance_ece": metrics["calibration"]["after"]["stance"]["ece"],
         }
         logger.info("seed %d on %s: %s", seed, name, headline[name])
-    return SeedResult(seed, checkpoint, float(mean_f1 or 0.0), headline)
+    return SeedResult(seed, checkpoint, float(mean_f1), headline)
 
 
 def _finish(settings: Settings, data: Data, best: SeedResult, seeds: dict[str, Any]) -> None:
@@ -317,26 +282,6 @@ def _check_length(module: Any, max_tokens: int) -> None:
     positions = getattr(module.config, "max_position_embeddings", None)
     if positions is not None and max_tokens > positions:
         raise SettingsError([f"max_tokens: {max_tokens} is more than the base model's {positions}"])
-
-
-def _unmeasured(documents: Sequence[Document], measured: Sequence[Document]) -> list[Document]:
-    kept, dropped = leave_out(documents, measured)
-    if dropped:
-        logger.warning("%d sentences left out of training: they stand in the evaluation data too", dropped)
-    return kept
-
-
-def _some(documents: list[Document], limit: int | None) -> list[Document]:
-    """Return at most so many documents, evenly out of the whole list, so that every source is among them."""
-    if limit is None or limit >= len(documents):
-        return documents
-    return [documents[i * len(documents) // limit] for i in range(limit)]
-
-
-def _names(paths: Sequence[Path]) -> dict[str, Path]:
-    """Name files by their last part, or by the whole path where two share it."""
-    names = [path.name for path in paths]
-    return {path.name if names.count(path.name) == 1 else path.as_posix(): path for path in paths}
 
 
 def _base_name(base_model: str) -> str:

@@ -18,6 +18,7 @@ import typer
 import yaml
 
 from brinkline.train import finetune
+from brinkline.train.loading import LEAST_DOCUMENTS, TEST_SPLIT
 from brinkline.train.report import table
 from brinkline.train.runs import check_folder
 from brinkline.train.scripts import run_script
@@ -64,8 +65,8 @@ def read_plan(path: Path) -> Plan:
         if not variants:
             raise KeyError("variants")
         limit = values.get("limit")
-        if limit is not None and (type(limit) is not int or limit < finetune.LEAST_DOCUMENTS):
-            raise KeyError(f"limit: {limit!r}, expected a whole number, at least {finetune.LEAST_DOCUMENTS}")
+        if limit is not None and (type(limit) is not int or limit < LEAST_DOCUMENTS):
+            raise KeyError(f"limit: {limit!r}, expected a whole number, at least {LEAST_DOCUMENTS}")
         return Plan(Path(values["base"]), tuple(values.get("common", [])), variants, limit)
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         problem = f"{path}: expected base, common and variants with 'says' and 'set'"
@@ -92,7 +93,7 @@ def write_table(plan: Plan, folders: dict[str, Path], out: Path) -> None:
     """
     results = {name: json.loads(_seeds_file(folder).read_text("utf-8")) for name, folder in folders.items()}
     # The test split is drawn from a variant's own data: only sets that all were measured on can be compared.
-    sets = [name for name in next(iter(results.values())) if name not in ("seeds", finetune.TEST_SPLIT)]
+    sets = [name for name in next(iter(results.values())) if name not in ("seeds", TEST_SPLIT)]
     columns = ["variant", "changed", "seeds", *(f"{s}: {label}" for s in sets for label in FIGURES.values())]
     rows = []
     for variant in plan.variants:

@@ -12,7 +12,7 @@ from brinkline.data.schema import Document, sentences_of
 from brinkline.model.checkpoint import TOKENIZER
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network
-from brinkline.train.arguments import training_arguments
+from brinkline.train.arguments import stage_arguments
 from brinkline.train.augment import with_other_names
 from brinkline.train.objective import objective_of
 from brinkline.train.settings import SecondStage, Settings, SettingsError
@@ -56,18 +56,14 @@ def prepare(
     documents = with_other_names(chosen(split.train, stage, seed), settings.swap_names, seed)
     logger.info("second stage: %d sentences of %d documents", len(sentences_of(documents)), len(documents))
     train, dev = to_dataset(documents, settings.context), to_dataset(split.dev, settings.context)
-    values = {
-        **settings.trainer,
-        "num_train_epochs": stage.num_train_epochs,
-        "learning_rate": stage.learning_rate,
-    }
+    values = {**settings.trainer, "learning_rate": stage.learning_rate}
     return build_trainer(
         network,
         encoder,
         limits,
         train,
         dev,
-        training_arguments(values, checkpoints, seed),
+        stage_arguments(values, stage.num_train_epochs, len(train), checkpoints, seed),
         objective=objective_of(settings, train),
         layer_decay=settings.layer_decay,
         patience=settings.patience,

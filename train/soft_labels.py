@@ -3,8 +3,8 @@
     python train/soft_labels.py configs/release.yaml runs/teacher data/labels/soft.jsonl
 
 The settings are the student's: their ``distillation`` names the sentences (``unlabelled``) and says whether the teacher
-is heard on signals. Sentences that the student learns from anyway, or is measured on, are left out. The file then
-stands as ``distillation.teacher``, with a ``share`` of 0; no text is in it.
+is heard on signals. Sentences that the student learns from anyway, and whole documents that it is measured on, are
+left out. The file then stands as ``distillation.teacher``, with a ``share`` of 0; no text is in it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Annotated
 
 import typer
 
-from brinkline.data.schema import sentences_of
 from brinkline.train import distil
-from brinkline.train.finetune import load_data
+from brinkline.train.loading import load_data
 from brinkline.train.scripts import run_script
 from brinkline.train.settings import Settings, SettingsError, load_settings
 
@@ -38,8 +37,7 @@ def write(settings: Settings, teacher: Path, out: Path) -> int:
     if settings.distillation is None:
         raise SettingsError(["distillation: missing; it names the sentences without labels"])
     data = load_data(settings)
-    documents = [data.split.train, data.split.dev, *data.evaluate.values()]
-    known = [sentence.text for part in documents for sentence in sentences_of(part)]
+    known = distil.Known.of(data.split.train, data.held_out)
     # What the student makes of the word (share) is its own matter; the temperature is the writer's.
     told = settings.distillation.model_copy(update={"teacher": teacher})
     return distil.write_teacher(told, known, out)

@@ -94,6 +94,22 @@ def test_a_missing_signal_is_never_given(missing: str) -> None:
     assert (decisions.signals.sum(axis=0) > 0).sum() == 2
 
 
+def test_signals_are_learned_only_where_they_are_taught() -> None:
+    texts, truth = toy(240, 0)
+    wrong = Truth(truth.stance, 1 - truth.signals, truth.documents)
+    both = Truth(
+        *(np.concatenate([a, b]) for a, b in zip(vars(truth).values(), vars(wrong).values(), strict=True))
+    )
+    dev, test = toy(120, 1), toy(120, 2)
+    misled = tfidf().fit([*texts, *texts], both, *dev)
+    spared = tfidf().fit([*texts, *texts], both, *dev, taught=np.arange(240))
+    plain = fitted((texts, truth), dev)
+    found = [model.decide(test[0]).signal_probabilities for model in (misled, spared, plain)]
+    assert all(p is not None for p in found)
+    assert found[1] == pytest.approx(found[2], abs=0.02), "as without the others"
+    assert np.abs(found[0] - found[2]).max() > 0.3
+
+
 def test_one_class_alone_is_always_given() -> None:
     texts, truth = toy(60, 0, [KINDS[1]])
     decisions = fitted((texts, truth), toy(60, 1)).decide(["the general vowed to strike", "a census"])

@@ -53,6 +53,17 @@ def test_length_groups_have_no_gap() -> None:
     ]
 
 
+def test_a_length_that_is_rare_goes_with_the_rest() -> None:
+    items = documents()
+    long = LabelledSentence("They " + "met " * 50, "conciliatory", ())
+    items += [Document(f"long-{i}", "wire", (long,), "x", i) for i in range(7)]
+    truth = Truth.of(items)
+    found = breakdown(items, truth, Decisions(truth.stance, truth.signals))["length"]
+    assert list(found) == ["under 8 words", "25 to 44 words", REST]
+    assert found[REST]["sentences"] == 7
+    assert sum(group["sentences"] for group in found.values()) == 127
+
+
 def test_contrast_groups() -> None:
     items = documents()
     truth = Truth.of(items)

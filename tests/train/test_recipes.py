@@ -12,13 +12,14 @@ import yaml
 from safetensors.numpy import load_file
 
 import brinkline
-from brinkline.data.corpus import to_dataset
+from brinkline.data.corpus import normalised, to_dataset
 from brinkline.data.detached import text_sha256
 from brinkline.data.schema import LabelledDataError, read_labelled
 from brinkline.model.network import STATE
-from brinkline.train import distil, finetune
+from brinkline.train import contrastive, distil, finetune
+from brinkline.train.arguments import stage_arguments
 from brinkline.train.recipes import main, read_plan
-from brinkline.train.runs import RESULT, best_checkpoint, best_seed
+from brinkline.train.runs import RESULT, best_checkpoint, best_seed, read_result
 from brinkline.train.second_stage import chosen
 from brinkline.train.settings import Distillation, SecondStage, SettingsError, check_settings
 
@@ -77,7 +78,7 @@ def test_targets_mix_label_and_teacher(
     train = to_dataset(read_labelled([labelled_file])[:5])
     alone = Distillation(teacher=teacher, unlabelled=[texts], share=1)
     half = Distillation(teacher=teacher, unlabelled=[texts], share=0.5)
-    measured = ["The rain, on Monday 7!"]
+    measured = distil.Known(frozenset({normalised("The rain, on Monday 7!")}))
     whole = distil.with_teacher(train, alone, measured)
     mixed = distil.with_teacher(train, half, measured)
     n = len(train)
@@ -128,7 +129,7 @@ def test_a_teacher_that_knows_the_students_dev_part_is_refused(
 ) -> None:
     teacher = finetune.run(check_settings({**values, "name": "teacher", "export": False}))
     other = {**values, "data": {**values["data"], "split_seed": 1}, "distillation": {"teacher": str(teacher)}}
-    with pytest.raises(SettingsError, match="documents of the student's dev and test parts"):
+    with pytest.raises(SettingsError, match="documents that the student is measured on"):
         finetune.run(check_settings(other))
     (teacher / "split.json").unlink()
     with pytest.raises(SettingsError, match=r"split\.json cannot be read"):
@@ -241,6 +242,49 @@ def test_a_second_stage_goes_on_from_the_first(values: dict[str, Any]) -> None:
     assert not (other.run_folder / "seed-0").exists(), "told before the first stage"
     with pytest.raises(SettingsError, match=r"second_stage.source: unknown key \(did you mean 'sources'"):
         check_settings({**values, "second_stage": {"source": ["made"]}})
+
+
+def test_a_stage_is_cut_short_by_max_steps_and_never_lengthened(
+    values: dict[str, Any], tmp_path: Path, labelled_file: Path
+) -> None:
+    trainer = {**values["trainer"], "max_steps": 5000, "per_device_train_batch_size": 10}
+    capped = stage_arguments({**trainer, "max_steps": 4}, 2, 95, tmp_path, 0)
+    whole = stage_arguments(trainer, 2, 95, tmp_path, 0)
+    assert (capped.max_steps, whole.max_steps, whole.num_train_epochs) == (4, -1, 2)
+    assert stage_arguments({**trainer, "max_steps": 19}, 2, 95, tmp_path, 0).max_steps == 19
+    assert stage_arguments({"use_cpu": True}, 0.5, 95, tmp_path, 0).max_steps == -1
+
+
+def test_the_warm_up_reads_no_sentence_whose_signals_are_not_told(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labelled_file: Path
+) -> None:
+    seen: list[Any] = []
+    train = to_dataset(read_labelled([labelled_file])[:5])
+    signals = [[float("nan")] * 3 if i % 2 else row for i, row in enumerate(train["signals"])]
+    train = train.remove_columns("signals").add_column("signals", signals)
+
+    class StopError(Exception):
+        """Ends the warm-up where the training would begin."""
+
+    def build(*arguments: Any, **_: Any) -> None:
+        seen.append(arguments[3])
+        raise StopError
+
+    monkeypatch.setattr(contrastive, "build_trainer", build)
+    settings = check_settings({**values, "contrastive_epochs": 1})
+    with pytest.raises(StopError):
+        contrastive.warm_up(None, None, {}, train, settings, tmp_path, 0)  # type: ignore[arg-type]
+    assert seen[0]["text"] == train["text"][::2]
+
+
+def test_without_evaluation_while_training_the_best_seed_is_still_found(values: dict[str, Any]) -> None:
+    trainer = {**values["trainer"], "eval_strategy": "no"}
+    run = finetune.run(check_settings({**values, "trainer": trainer, "seeds": [0, 1], "export": False}))
+    found = [read_result(run / f"seed-{seed}") for seed in (0, 1)]
+    scores = [result.dev_mean_f1 for result in found if result]
+    assert len(set(scores)) == 2
+    assert all(0 < score < 1 for score in scores)
+    assert best_seed(run).dev_mean_f1 == max(scores)
 
 
 def test_what_a_second_stage_reads(labelled_file: Path) -> None:

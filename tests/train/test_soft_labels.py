@@ -62,13 +62,13 @@ def test_a_file_teaches_as_its_teacher_does(
     assert soft_labels.write(check_settings(student), teacher, out) == 30
     train = to_dataset(read_labelled([labelled_file])[:5])
     settings = Distillation(**student["distillation"])
-    by_file = distil.with_teacher(train, settings, [])
-    by_run = distil.with_teacher(train, settings.model_copy(update={"teacher": teacher}), [])
+    by_file = distil.with_teacher(train, settings, distil.Known())
+    by_run = distil.with_teacher(train, settings.model_copy(update={"teacher": teacher}), distil.Known())
     n = len(train)
     assert by_file["text"][:n] == by_run["text"][:n] == train["text"][:]
     assert by_file["stance_target"][:n] == by_run["stance_target"][:n] == np.eye(3)[train["stance"]].tolist()
     assert len(by_file) == n + 30
-    # The file leaves out what has a label in all of the data, the run what has one in these five documents.
+    # The file speaks of none of the sentences that have labels; nothing was said to be known here.
     said = dict(zip(by_run["text"][n:], by_run["stance_target"][n:], strict=True))
     for text, target in zip(by_file["text"][n:], by_file["stance_target"][n:], strict=True):
         assert target == pytest.approx(said[text], abs=0.002)
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_stand_for_the_teacher_is_refused(student: dict[str, 
     with pytest.raises(SettingsError, match=r"soft\.jsonl speaks of none of the sentences"):
         run(unlabelled=[str(others)])
     moved = {**student["data"], "split_seed": 1}
-    with pytest.raises(SettingsError, match="documents of the student's dev and test parts"):
+    with pytest.raises(SettingsError, match="documents that the student is measured on"):
         finetune.run(check_settings({**student, "distillation": told, "data": moved}), overwrite=True)
 
 
