@@ -62,7 +62,7 @@ def score_archive(
     out: str | os.PathLike[str],
     *,
     model: Classifier | str | os.PathLike[str] | None = None,
-    keep: Iterable[str] = (),
+    keep: str | Iterable[str] = (),
     thresholds: Mapping[str, float] | None = None,
     text_field: str = "text",
     id_field: str = "id",
@@ -115,9 +115,11 @@ def score_archive(
     began = monotonic()
     with open_store(target, job) as store, _quiet_classifier():
         before = store.state
-        if "-" in names and before.parts and not store.done:
-            message = f"a job that reads standard input cannot go on where it stopped: delete {target}"
-            raise ArchiveError(f"{message} to begin anew")
+        if "-" in names and before.parts:
+            # Nobody can tell whether standard input is what it was.
+            state = "is done" if store.done else "cannot go on where it stopped"
+            message = f"a job that reads standard input {state}: delete {target} to begin anew"
+            raise ArchiveError(f"{message}, or name another folder")
         if not store.done:
             run = Run(classifier, limits, kept, part_rows, store)
             reading = Reading()

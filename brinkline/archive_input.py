@@ -7,10 +7,22 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brinkline.archive_rows import import_pyarrow
-from brinkline.articles import Article, BadInputError, Options, Unreadable, listed, read_input, shown_name
+from brinkline.articles import (
+    Article,
+    BadInputError,
+    Options,
+    Unreadable,
+    distinct,
+    listed,
+    read_input,
+    shown_name,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _ROWS = 256  # of a Parquet table, unpacked at a time
 
@@ -164,11 +176,36 @@ def read_parquet(path: Path, shown: str, options: Options) -> Iterator[Article |
         if options.watch is not None:
             options.watch(lambda: size * done // rows)
         for batch in table.iter_batches(_ROWS):
-            for row in batch.to_pylist():
+            for row in _dicts(batch.rename_columns(distinct(names))):
                 done += 1
-                yield _row(row, done, shown, options)
+                if isinstance(row, Exception):
+                    yield Unreadable(f"{shown}:{done}", f"a value cannot be read: {row}")
+                else:
+                    yield _row(row, done, shown, options)
         if not done:
             raise BadInputError("has no row")
+
+
+def _dicts(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Exception]:
+    """Give rows as Python values; where one holds what Python has no value for, the others come all the same."""
+    unknown = (
+        ValueError,
+        OverflowError,
+        LookupError,
+        NotImplementedError,
+    )  # dates after 9999, unknown time zones
+    try:
+        rows = batch.to_pylist()
+    except unknown:
+        rows = None
+    if rows is not None:
+        yield from rows
+        return
+    for i in range(batch.num_rows):
+        try:
+            yield batch.slice(i, 1).to_pylist()[0]
+        except unknown as error:
+            yield error
 
 
 def _row(row: dict[str, Any], number: int, shown: str, options: Options) -> Article | Unreadable:
@@ -176,7 +213,10 @@ def _row(row: dict[str, Any], number: int, shown: str, options: Options) -> Arti
     if text is None or not isinstance(text, str):
         what = "null" if text is None else f"of type {type(text).__name__}"
         return Unreadable(f"{shown}:{number}", f"field {options.text_field!r} is {what}, not text")
-    return options.article(shown, number, row)
+    try:
+        return options.article(shown, number, row)
+    except BadInputError as error:
+        return Unreadable(f"{shown}:{number}", str(error))
 
 
 def watched(options: Options, reading: Reading) -> Options:

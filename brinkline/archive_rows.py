@@ -101,12 +101,12 @@ def key(sentence: str, before: str) -> bytes:
     return blake2b(f"{before}\0{sentence}".encode(), digest_size=16).digest()
 
 
-def check_keep(keep: Iterable[str]) -> tuple[str, ...]:
-    """Check the names of the fields that are to be columns of their own.
+def check_keep(keep: str | Iterable[str]) -> tuple[str, ...]:
+    """Check the names of the fields that are to be columns of their own; a text is one name.
 
     :raises ValueError: for a name that is given twice or that a column of the scores has.
     """
-    names = tuple(keep)
+    names = (keep,) if isinstance(keep, str) else tuple(keep)
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"field {name!r} is to be kept twice")
@@ -169,7 +169,8 @@ def score_split(
 
     :return: the rows, and the number of sentences that the model was run on.
     """
-    pa, columns = import_pyarrow(), schema(keep)
+    pa, keep = import_pyarrow(), check_keep(keep)
+    columns = schema(keep)
     records, scored = _records(classifier, articles, thresholds, ScoreCache(0) if cache is None else cache)
     lengths = [len(article.texts) for article in articles]
     values: dict[str, list[Any]] = {

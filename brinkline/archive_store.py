@@ -8,6 +8,7 @@ place is the one step that counts, so a job killed anywhere goes on behind its l
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _FORMAT = 1  # of job.json and of the footers
 _FOOTER = b"brinkline"
+_GROWING = ".part.tmp"
+"""A part on its way from another device; readers of the folder pass over names with a dot."""
 _PART = re.compile(r"part-(\d{5,})\.parquet")
 _ROW_GROUP = 10_000  # rows
 
@@ -114,8 +117,8 @@ class ArchiveStore:
 
     def tidy(self) -> None:
         """Take away what a job that is done needs no more."""
-        for path in self.aside.glob("failed-*.jsonl"):
-            path.unlink()
+        for path in (*self.aside.glob("failed-*.jsonl"), self.out / _GROWING):
+            path.unlink(missing_ok=True)
 
     def give_up(self) -> None:
         """Take away what a job has made that found nothing, so that the next one has nothing in its way."""
@@ -230,8 +233,30 @@ class ArchiveStore:
 
 
 def aside(out: Path) -> Path:
-    """Return the folder beside the parts that holds what a job needs to go on."""
-    return out.with_name(f"{out.name}.job")
+    """Return the folder beside the parts that holds what a job needs to go on.
+
+    :raises ArchiveError: for the root of a file system, which has nothing beside it.
+    """
+    whole = out if out.name not in ("", "..") else Path(os.path.abspath(out))  # noqa: PTH100 - takes ".." away
+    if not whole.name:
+        raise ArchiveError(f"{out} is no folder for an archive: name one in it")
+    return whole.with_name(f"{whole.name}.job")
+
+
+def move_in(part: Path, place: Path) -> None:
+    """Put a finished part into its place, whole or not at all, also where that is on another device."""
+    try:
+        part.replace(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        growing = place.with_name(_GROWING)
+        with part.open("rb") as source, growing.open("wb") as file:
+            shutil.copyfileobj(source, file)
+            file.flush()
+            os.fsync(file.fileno())
+        growing.replace(place)
+        part.unlink()
 
 
 @contextmanager
@@ -287,7 +312,7 @@ def _write(path: Path, write: Callable[[IO[bytes]], object], temporary: Path | N
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        move_in(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -69,6 +69,8 @@ class Options:
         """Make an article of the fields of a line or row, which are changed."""
         text = fields.pop(self.text_field)
         given = fields.get(self.id_field)
+        if any(_too_deep(value) for value in fields.values()):
+            raise BadInputError(f"a field is nested more than {_DEEPEST} levels deep")
         if isinstance(given, bool) or not isinstance(given, str | int | float) or not str(given).strip():
             # An id of another type stays in the metadata, so that nothing is lost.
             return Article(f"{name}:{line}", text, fields)
@@ -89,13 +91,28 @@ class _Source:
     def item(self, line: int, read: Callable[[_Source, Any], dict[str, Any]], raw: object) -> _Item:
         """Make an article of one line or row, or say what is wrong with it."""
         try:
-            fields = read(self, raw)
+            return self.options.article(self.name, line, read(self, raw))
         except BadInputError as error:
             return Unreadable(f"{self.name}:{line}", str(error))
-        return self.options.article(self.name, line, fields)
+
+
+def _too_deep(value: Any) -> bool:
+    """Tell whether a value is nested deeper than what writes it goes."""
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list | tuple)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 _HEAD = 4096  # bytes: enough for every mark and signature looked for
+_DEEPEST = 100  # levels of a field that is kept: Python's own limit is not far above
 _LONGEST_CELL = 1 << 26  # characters; bounds what a quotation mark that is never closed swallows
 
 _KINDS = {".csv": "csv", ".tsv": "tsv"} | dict.fromkeys((".html", ".htm", ".xhtml"), "html")
@@ -119,6 +136,7 @@ _SYSTEM_REASONS: dict[type[Exception], str] = {
 
 _HTML_START = re.compile(r"\s*(<\?xml[^>]*\?>\s*)?<(!doctype html|html)", re.IGNORECASE)
 _PART_OF_JSON = re.compile(r"\s*(\[.*,|[\[{])\s*")  # the first line of one value laid out over many
+_BEGINS_JSON = re.compile(r"\s*(\{\s*(\"|$)|\[\s*(\{|$))")  # what no article begins with
 _UNDECODED = re.compile("[\udc80-\udcff]")  # how the handler "surrogateescape" stands in for a byte
 _BINARY = "holds NUL bytes: binary, or UTF-16 without a byte order mark (then name it with --encoding)"
 _JSON_TYPES = {type(None): "null", bool: "true or false", int: "a number", float: "a number"}
@@ -190,7 +208,15 @@ def read_input(name: str, options: Options, stdin: BinaryIO | None = None) -> It
             yield from _read_stream(kind, shown, stream.read(_HEAD), stream, options)
     except BadInputError as error:
         yield Unreadable(shown, str(error))
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        OverflowError,
+        LookupError,
+        NotImplementedError,
+    ) as error:
         other = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         yield Unreadable(shown, _SYSTEM_REASONS.get(type(error), other))
 
@@ -215,13 +241,27 @@ def _read_stdin(options: Options, stdin: BinaryIO | None) -> Iterator[_Item]:
     encoding, mark = _encoding_of(head, options.encoding)
     if "\n".encode(encoding) != b"\n":  # UTF-16 and its like: the lines above were cut in the wrong places
         head += stream.read()
-    with suppress(BadInputError):
-        _json_object(head[mark:].decode(encoding, "replace").strip().partition("\n")[0])
+    elif not _begins_json(head[mark:].decode(encoding, "replace").strip()):
+        head += stream.readline()  # the first line of JSON lines may be cut off: tail -c
+    first, *others = head[mark:].decode(encoding, "replace").strip().split("\n", 2)
+    if _begins_json(first) or any(map(_is_object, others[:1])):
         kind = "jsonl"
     if kind == "text":  # only JSON lines are streamed: all else is one article
         head += stream.read()
         kind = "html" if _HTML_START.match(head[mark:_HEAD].decode(encoding, "replace")) else kind
     yield from _read_stream(kind, "-", head, stream, options)
+
+
+def _begins_json(line: str) -> bool:
+    """Tell whether a line is a JSON object, or begins a JSON value that is laid out otherwise."""
+    return bool(_BEGINS_JSON.match(line)) or _is_object(line)
+
+
+def _is_object(line: str) -> bool:
+    with suppress(BadInputError):
+        _json_object(line)
+        return True
+    return False
 
 
 def _read_stream(kind: str, name: str, head: bytes, rest: BinaryIO, options: Options) -> Iterator[_Item]:
@@ -373,15 +413,27 @@ def _header(source: _Source, rows: Iterator[list[str]], delimiter: str) -> list[
     if not any(cell.strip() for cell in header):
         raise BadInputError("has no header row" if header else "is empty")
     _check_cells(source, header, _BINARY)
-    name = source.options.text_field
-    if header.count(name) > 1:
-        raise BadInputError(f"has more than one column {name!r}")
+    for name in (source.options.id_field, source.options.text_field):
+        if header.count(name) > 1:
+            raise BadInputError(f"has more than one column {name!r}")
     if name not in header:
         named = listed("the columns in its header row are", name, header)
         other = next((d for d in ",;\t|" if d != delimiter and name in delimiter.join(header).split(d)), None)
         hint = f"; they are parted by {other!r}, not by {delimiter!r}" if other else ""
         raise BadInputError(f"has no column {name!r}: {named}{hint}")
-    return header
+    return distinct(header)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Put a number after names of columns that have been there before, so that no value takes another's place."""
+    found: dict[str, None] = {}
+    for name in names:
+        number, new = 1, name
+        while new in found or (number > 1 and new in names):
+            number += 1
+            new = f"{name}_{number}"
+        found[new] = None
+    return list(found)
 
 
 def _row_fields(source: _Source, header_and_row: tuple[list[str], list[str]]) -> dict[str, Any]:

@@ -101,12 +101,16 @@ def predict(
 
     Exit codes: 0 all done, 1 some inputs failed (named on standard error, the others are done), 2 wrong usage.
     """
-    from brinkline.articles import read_articles
+    from brinkline.articles import check_encoding, read_articles
     from brinkline.model.classifier import load, shipped
     from brinkline.render import check_target, write
 
     thresholds = _thresholds(threshold or [])
     chosen = form or _guess(out)
+    try:
+        check_encoding(encoding)
+    except LookupError as error:
+        raise typer.BadParameter(str(error), param_hint="--encoding") from None
     if chosen is Format.parquet and out is None:
         raise typer.BadParameter("parquet needs --out", param_hint="--format")
     if chosen is not Format.parquet and (keep or part_rows or ray):
@@ -131,10 +135,7 @@ def predict(
         )
         return
     with usage_errors(), told_apart():
-        try:
-            items = read_articles(inputs, text_field=text_field, id_field=id_field, encoding=encoding)
-        except LookupError as error:
-            raise typer.BadParameter(str(error), param_hint="--encoding") from None
+        items = read_articles(inputs, text_field=text_field, id_field=id_field, encoding=encoding)
         check_target(out)
         classifier = load(model) if model is not None else shipped()
         failures = Failures()

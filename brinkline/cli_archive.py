@@ -50,8 +50,6 @@ def predict_archive(
                 encoding=encoding,
                 part_rows=part_rows or PART_ROWS,
             )
-        except LookupError as error:
-            raise typer.BadParameter(str(error), param_hint="--encoding") from None
         except KeyboardInterrupt:
             typer.echo(f"brinkline: stopped; the same command goes on with {out}", err=True)
             raise typer.Exit(130) from None

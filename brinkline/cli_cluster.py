@@ -29,20 +29,17 @@ def predict_archive(
     with usage_errors(), told_apart():
         from brinkline.cluster import PART_ROWS, score_with_ray
 
-        try:
-            report = score_with_ray(
-                inputs,
-                out,
-                model=model,
-                keep=keep,
-                thresholds=thresholds,
-                text_field=text_field,
-                id_field=id_field,
-                encoding=encoding,
-                part_rows=part_rows or PART_ROWS,
-            )
-        except LookupError as error:
-            raise typer.BadParameter(str(error), param_hint="--encoding") from None
+        report = score_with_ray(
+            inputs,
+            out,
+            model=model,
+            keep=keep,
+            thresholds=thresholds,
+            text_field=text_field,
+            id_field=id_field,
+            encoding=encoding,
+            part_rows=part_rows or PART_ROWS,
+        )
     counts = f"{report.sentences:,} sentences of {report.articles:,} articles"
     typer.echo(f"brinkline: {out}: {counts}, {report.workers} workers, in {report.seconds:,.0f} s", err=True)
     if report.failed:

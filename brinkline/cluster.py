@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from brinkline.archive_input import InputFile, Place, failure, read_from, walk
 from brinkline.archive_rows import ScoreCache, check_keep, import_pyarrow, schema, score_rows
-from brinkline.archive_store import ArchiveError, aside
+from brinkline.archive_store import ArchiveError, aside, move_in
 from brinkline.articles import Options, Unreadable, check_encoding
 from brinkline.model.checkpoint import DEFAULT_FOLDER, check_thresholds, find_folder, read_manifest
 
@@ -76,7 +76,7 @@ def score_with_ray(
     workers: int | None = None,
     cpus_per_worker: int = 1,
     address: str | None = None,
-    keep: Iterable[str] = (),
+    keep: str | Iterable[str] = (),
     thresholds: Mapping[str, float] | None = None,
     text_field: str = "text",
     id_field: str = "id",
@@ -332,7 +332,7 @@ def _finish(job: _Job, scoring: _Scoring, groups: int, workers: int, began: floa
     sentences = sum(pq.read_metadata(part).num_rows for part in parts)
     job.out.mkdir(parents=True, exist_ok=True)
     for number, part in enumerate(parts):
-        part.replace(job.out / f"part-{number:05d}.parquet")
+        move_in(part, job.out / f"part-{number:05d}.parquet")
     found = failures if failed else None
     return ClusterReport(
         job.out, len(parts), articles, sentences, failed, found, workers, monotonic() - began

@@ -213,7 +213,9 @@ def trends(
         raise ValueError(f"{periods:,} {by}s, {span}, are too many: is a date in column {date!r} wrong?")
     cells = (numbers - first) * len(names) + groups[known]
     values = _labels(frame) if count == "labels" else _probabilities(frame)
-    sums, cell_of = _by_article(cells, _articles(frame, article)[known], [value[known] for value in values])
+    articles = _articles(frame, article)[known]
+    _check_once(frame, article, known, cells, articles)
+    sums, cell_of = _by_article(cells, articles, [value[known] for value in values])
     figures = np.full((periods * len(names), 3, len(MEASURES)), np.nan)
     sizes = np.zeros((periods * len(names), 2), dtype=np.int64)
     marks = [zlib.crc32(str(name).encode("utf-8", "replace")) for name in names]
@@ -284,6 +286,28 @@ def _articles(frame: pandas.DataFrame, article: str | None) -> Ints:
             "the index does not name the articles (was it reset?): name their column, article=..."
         )
     return np.asarray(pd.factorize(frame.index)[0])
+
+
+def _check_once(
+    frame: pandas.DataFrame, article: str | None, known: Bools, cells: Ints, articles: Ints
+) -> None:
+    """Refuse two articles of one name: they would count as one, and the intervals be wrong."""
+    column = "sentence_index"
+    if column not in frame.columns:
+        # A scored archive; elsewhere a column of that name may hold anything.
+        column = "index" if article in (None, "article") and "article" in frame.columns else ""
+    if column not in frame.columns:
+        return
+    pd = import_pandas()
+    rows = {"cell": cells, "article": articles, "sentence": frame[column].to_numpy()[known]}
+    twice = pd.DataFrame(rows).duplicated().to_numpy()
+    if twice.any():
+        bad = np.zeros(len(frame), dtype=bool)
+        bad[np.flatnonzero(known)[twice]] = True
+        advice = "name a column that tells them apart, article=..., or reset the index before scoring"
+        raise bad_row(
+            frame, bad, column, f"stands twice in one article, so two articles bear one name: {advice}"
+        )
 
 
 def _labels(frame: pandas.DataFrame) -> list[Floats]:

@@ -142,10 +142,10 @@ def _printable(value: Any) -> Any:
 @contextmanager
 def _aside(out: Path) -> Iterator[Path]:
     """Give a file beside ``out`` that takes its place when all has gone well; a device or pipe is written to itself."""
-    out = out.resolve()
-    if out.exists() and not out.is_file():
+    if out.exists() and not out.is_file():  # asked before links are followed: those to pipes lead nowhere
         yield out
         return
+    out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
     os.close(handle)

@@ -147,8 +147,17 @@ class OnnxEngine:
         self._inputs = [node.name for node in self._session.get_inputs()]
         self._outputs = {node.name: node.shape for node in self._session.get_outputs()}
         self.batch_tokens = GPU_BATCH_TOKENS if gpu else BATCH_TOKENS
-        workers = 1 if gpu else threads or available_processors()
-        self.pool = ThreadPoolExecutor(workers, "brinkline") if workers > 1 else None
+        self._workers = 1 if gpu else threads or available_processors()
+        self._pool: ThreadPoolExecutor | None = None
+        self._owner = 0
+
+    @property
+    def pool(self) -> ThreadPoolExecutor | None:
+        """Threads that batches run on side by side; None where they run one after the other."""
+        # A forked process inherits the object, but none of its threads: work given to it would never be done.
+        if self._workers > 1 and self._owner != os.getpid():
+            self._owner, self._pool = os.getpid(), ThreadPoolExecutor(self._workers, "brinkline")
+        return self._pool
 
     @property
     def width(self) -> int:

@@ -202,19 +202,22 @@ def explain(
         raise ValueError(f"unknown method {method!r}; methods are {', '.join(METHODS)}")
     before = previous or ""
     score = classifier.predict_sentences([sentence], previous=[before])[0]
-    spans = find_words(sentence)
+    words = find_words(sentence)
+    # Words further on are not read, whatever is taken out: they carry nothing.
+    spans = words[: classifier.manifest.max_tokens + SEARCHED]
+    text = sentence if len(spans) == len(words) else sentence[: spans[-1].end]
     removals: list[set[int]] = [set(), set(range(len(spans))), *({i} for i in range(len(spans)))]
-    odds = _odds_without(classifier, sentence, before, spans, removals)
-    lost = odds[0] - odds[2:]
+    odds = _odds_without(classifier, text, before, spans, removals)
+    lost = np.vstack([odds[0] - odds[2:], np.zeros((len(words) - len(spans), len(LABELS)))])
     together = {}
     if method != "leave-one-out" and spans:
-        together = _search(classifier, sentence, before, spans, (score.stance, *score.signals), odds)
-    words = tuple(
+        together = _search(classifier, text, before, spans, (score.stance, *score.signals), odds)
+    explained = tuple(
         Word(sentence[s.start : s.end], s.start, s.end, by_label(row))
-        for s, row in zip(spans, lost, strict=True)
+        for s, row in zip(words, lost, strict=True)
     )
     name = "leave-one-out" if method == "leave-one-out" else "search"
-    return Explanation(score, words, by_label(odds[0]), by_label(odds[1]), name, together)
+    return Explanation(score, explained, by_label(odds[0]), by_label(odds[1]), name, together)
 
 
 def find_words(sentence: str) -> list[Span]:

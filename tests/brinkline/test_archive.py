@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 import brinkline.archive_store
 from brinkline import ArchiveReport, score_archive
 from brinkline.archive_progress import Progress
-from brinkline.archive_store import ArchiveError, ArchiveStore, State, open_store
+from brinkline.archive_store import ArchiveError, ArchiveStore, State, aside, move_in, open_store
 from brinkline.cli import app
 from brinkline.model.classifier import Classifier, load
 
@@ -330,6 +330,57 @@ def test_standard_input_does_not_go_on(
     monkeypatch.setattr(ArchiveStore, "finish", finish)
     with pytest.raises(ArchiveError, match="standard input cannot go on"):
         score_archive("-", tmp_path / "out", model=classifier)
+
+
+def test_standard_input_is_not_taken_for_what_it_was(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("They met.", "They fire. Rain."):
+        (tmp_path / "a.txt").write_text(text)
+        monkeypatch.setattr(sys, "stdin", (tmp_path / "a.txt").open())
+        if text == "They met.":
+            assert score_archive("-", tmp_path / "out", model=classifier).sentences == 1
+        else:
+            with pytest.raises(ArchiveError, match=r"standard input is done: delete .*out to begin anew"):
+                score_archive("-", tmp_path / "out", model=classifier)
+    assert pq.read_table(tmp_path / "out").num_rows == 1
+
+
+def test_output_on_another_device_than_the_folder_beside_it(
+    score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def across(self: Path, target: Path) -> Path:
+        if self.parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    report = score(tmp_path / "out")
+    assert set(contents(report.out)) == {f"part-{n:05d}.parquet" for n in range(report.parts)}
+    (tmp_path / "staged").mkdir()
+    part = tmp_path / "staged" / "part"
+    part.write_bytes(b"rows")
+    move_in(part, tmp_path / "out" / "part-00099.parquet")
+    assert not part.exists()
+    assert contents(tmp_path / "out")["part-00099.parquet"] == b"rows"
+    assert not (tmp_path / "out" / ".part.tmp").exists()
+
+
+def test_the_folder_beside_one_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    assert aside(Path(".")) == tmp_path / "a" / "b.job"  # noqa: PTH201 - as a user types it
+    assert aside(Path("..")) == tmp_path / "a.job"
+    with pytest.raises(ArchiveError, match="name one in it"):
+        aside(Path("/"))
+
+
+def test_one_field_to_keep_may_be_a_text(score: Score, tmp_path: Path) -> None:
+    one, listed = score(tmp_path / "one", keep="source"), score(tmp_path / "listed", keep=["source"])
+    assert pq.read_table(one.out).equals(pq.read_table(listed.out))
+    assert "source" in pq.read_table(one.out).column_names
 
 
 def test_a_kept_field_that_no_article_has_is_named(

@@ -137,6 +137,33 @@ def test_parquet_columns_of_many_types(tmp_path: Path) -> None:
     assert list(read_articles([str(tmp_path / "a.parquet")])) == [first, second]
 
 
+def test_values_that_python_lacks_cost_their_row_alone(tmp_path: Path) -> None:
+    texts = [f"They met {n}." for n in range(4)]
+    days = pa.array([0, 1, 2**31 - 1, None], pa.int32()).cast(pa.date32())
+    pq.write_table(pa.table({"text": texts, "date": days}), tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet")
+    assert [item.text for item in found if isinstance(item, Article)] == [texts[0], texts[1], texts[3]]
+    assert isinstance(found[2], Unreadable)
+    assert found[2].source.endswith("a.parquet:3")
+    zoned = pa.array([0, 1, None, 2], pa.timestamp("s", "Nowhere/Atall"))
+    pq.write_table(pa.table({"text": texts, "date": zoned}), tmp_path / "b.parquet")
+    found = read(tmp_path / "b.parquet", tmp_path / "a.parquet")
+    assert len(found) == 8, "neither the row nor the files after it are lost"
+    assert {item.source[-11:] for item in found[:4] if isinstance(item, Unreadable)} <= {
+        f"b.parquet:{n}" for n in range(1, 5)
+    }
+
+
+def test_parquet_columns_of_one_name(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays(
+        [pa.array([x]) for x in ("They met.", "a", "b")], names=["text", "note", "note"]
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    (article,) = read(tmp_path / "a.parquet")
+    assert isinstance(article, Article)
+    assert article.metadata == {"note": "a", "note_2": "b"}
+
+
 def test_bad_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"txt": ["x"]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": [None, "x"]}), tmp_path / "b.parquet")

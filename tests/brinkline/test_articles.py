@@ -335,7 +335,55 @@ def test_html_that_breaks_the_parser(write: Write, monkeypatch: pytest.MonkeyPat
     assert messages(write("a.html", PAGE)) == ["a.html: the HTML cannot be parsed: too deep"]
 
 
+def test_a_column_that_stands_twice_loses_nothing(write: Write) -> None:
+    name = write("a.csv", "id,text,note,note,note_2,,\n1,They met.,a,b,c,d,e\n")
+    (article,) = read_articles([name])
+    assert isinstance(article, Article)
+    assert article.metadata == {"note": "a", "note_3": "b", "note_2": "c", "": "d", "_2": "e"}
+    assert messages(write("b.csv", "id,text,id\n1,They met.,2\n")) == ["b.csv: has more than one column 'id'"]
+
+
+def test_what_is_nested_too_deep_is_named(write: Write) -> None:
+    deep = '{"text": "They met.", "more": ' + "[" * 600 + "]" * 600 + "}\n"
+    name = write("deep.jsonl", LINE + deep + LINE)
+    assert messages(name) == [
+        "[deep.jsonl:1]",
+        "deep.jsonl:2: a field is nested more than 100 levels deep",
+        "[deep.jsonl:3]",
+    ]
+
+
 # -- standard input
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{\n "text": "They met."\n}\n', ["-: is one JSON value over many lines: write one object a line"]),
+        ('[{"text": "They met."}]\n', ["-:1: is a list, not a JSON object"]),
+        ('{"text": "They\n' + LINE, None),
+        ('y met.", "source": "wire"}\n' + LINE + LINE, None),
+    ],
+)
+def test_json_that_is_not_one_object_a_line_is_no_article(content: str, expected: list[str] | None) -> None:
+    found = list(read_articles(["-"], stdin=io.BytesIO(content.encode())))
+    assert isinstance(found[0], Unreadable)
+    if expected is None:
+        assert found[0].source == "-:1"
+        assert [item.text for item in found[1:] if isinstance(item, Article)] == ["The envoy left."] * (
+            len(found) - 1
+        )
+    else:
+        assert list(map(str, found)) == expected
+
+
+@pytest.mark.parametrize(
+    "content", ["[Reuters] They met.\nThey left.", "{sic} They met.", "[[Kyiv]] is quiet.\n[1] said so."]
+)
+def test_text_that_begins_with_a_bracket_is_an_article(content: str) -> None:
+    (article,) = read_articles(["-"], stdin=io.BytesIO(content.encode()))
+    assert isinstance(article, Article)
+    assert article.text == content
+
+
 def test_standard_input_is_told_by_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     def piped(content: str, **options: Any) -> list[Article | Unreadable]:
         return read("-", stdin=io.BytesIO(content.encode()), **options)

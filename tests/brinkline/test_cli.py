@@ -254,6 +254,25 @@ def test_a_link_as_target_stays_a_link(article: Path, model_folder: Path, tmp_pa
     assert len((tmp_path / "real.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout on this system")
+def test_a_pipe_may_be_named_as_output(model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("They met.", encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "brinkline",
+        "predict",
+        str(tmp_path / "a.txt"),
+        "--model",
+        str(model_folder),
+    ]
+    done = subprocess.run(
+        [*command, "--format", "jsonl", "--out", "/dev/stdout"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["text"] == "They met."
+
+
 def test_a_pipe_carries_utf_8_whatever_the_system_s_encoding(model_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "greek.txt").write_text("Οι υπουργοί met.", encoding="utf-8")
     for form in ("jsonl", "csv", "html", "table"):

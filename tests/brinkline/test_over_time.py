@@ -243,6 +243,25 @@ def test_bad_settings(settings_: dict[str, Any], error: type[Exception], message
         brinkline.trends(small(), **settings_)
 
 
+def test_two_articles_of_one_name_are_refused() -> None:
+    frame = small().assign(sentence_index=[0, 1, 0, 0, 1, 0])
+    assert brinkline.trends(frame, by="month", **SETTINGS).wide()["articles"].tolist() == [4]
+    twins = pd.concat([frame.assign(article=0), frame.assign(article=1, sentence_index=range(6))])
+    with pytest.raises(ValueError, match=r"row 2 .*'sentence_index' stands twice in one article"):
+        brinkline.trends(twins, by="month", **SETTINGS)
+    # Of other groups or periods they are others.
+    assert (
+        brinkline.trends(frame.assign(article="a"), by="day", group="source", **SETTINGS).wide() is not None
+    )
+    archive = small().assign(index=[0, 1, 0, 0, 1, 0])
+    assert brinkline.trends(archive, by="month", **SETTINGS).wide()["articles"].tolist() == [4]
+    with pytest.raises(ValueError, match=r"row 2 .*'index' stands twice"):
+        brinkline.trends(archive.assign(article="a"), by="month", **SETTINGS)
+    elsewhere = small().rename(columns={"article": "name"}).assign(index=0)
+    table = brinkline.trends(elsewhere, by="month", article="name", **SETTINGS).wide()
+    assert table["articles"].tolist() == [4], "a column of another's that bears that name"
+
+
 def test_bad_tables() -> None:
     with pytest.raises(TypeError, match="pandas table of scored sentences, got list"):
         brinkline.trends([])  # type: ignore[arg-type]

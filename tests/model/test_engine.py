@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -164,3 +165,19 @@ def test_threads_follow_the_affinity_mask() -> None:
         assert available_processors() == 1
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(model_folder: Path) -> None:
+    engine = OnnxEngine(model_folder / WEIGHTS, threads=2)
+    encoder = SentenceEncoder.from_file(model_folder / TOKENIZER, 32)
+    encoded = encoder.encode(TEXTS)
+    before = run_sorted(engine, encoded, encoder.pad_id, 1)  # the threads are there
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # work given to the parent's threads would never be done
+        same = np.array_equal(run_sorted(engine, encoded, encoder.pad_id, 1).stance, before.stance)
+        os._exit(0 if same else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert np.array_equal(run_sorted(engine, encoded, encoder.pad_id, 1).stance, before.stance)

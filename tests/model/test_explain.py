@@ -15,7 +15,7 @@ import brinkline
 from brinkline.model.checkpoint import Calibration
 from brinkline.model.classifier import Classifier, probabilities
 from brinkline.model.engine import Logits
-from brinkline.model.explain import LABELS, find_words, log_odds, without
+from brinkline.model.explain import LABELS, SEARCHED, find_words, log_odds, without
 from brinkline.model.labels import SIGNALS, STANCES
 
 TEXT = "they vowed revenge for the attack on the city"
@@ -186,6 +186,29 @@ def test_context_is_passed_on(make_checkpoint: Callable[..., Path], tmp_path: Pa
     assert score.signal_probabilities["threat"] != pytest.approx(
         alone.signal_probabilities["threat"], abs=1e-4
     )
+
+
+@pytest.mark.parametrize("method", ["search", "leave-one-out"])
+def test_words_that_are_not_read_cost_nothing(
+    classifier: Classifier, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    encode = Classifier.encode
+
+    def counted(self: Classifier, sentences: list[str], *rest: object, **more: object) -> object:
+        seen.extend(len(find_words(text)) for text in sentences)
+        return encode(self, sentences, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Classifier, "encode", counted)
+    limit = classifier.manifest.max_tokens
+    long = " ".join(["the army fire on the city"] * limit)
+    found = classifier.explain(long, method=method)
+    assert len(found.words) == 6 * limit
+    assert [long[word.start : word.end] for word in found.words] == [word.text for word in found.words]
+    assert any(value for word in found.words[: limit // 2] for value in word.contributions.values())
+    assert not any(value for word in found.words[limit:] for value in word.contributions.values())
+    assert len(seen) < 20 * limit
+    assert sorted(seen)[-2] <= limit + SEARCHED, "all but the sentence itself are cut"
 
 
 def test_bad_calls(classifier: Classifier) -> None:
