@@ -10,10 +10,11 @@ from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brinkline.articles import Article, read_articles
+from brinkline.articles import read_articles
 from brinkline.model.labels import SIGNALS
 from brinkline.model.scores import ArticleScores
 from brinkline.render import write
+from brinkline.sources import Article
 
 if TYPE_CHECKING:
     from brinkline.model.classifier import Classifier

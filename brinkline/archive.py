@@ -19,8 +19,9 @@ from brinkline.archive_progress import Progress
 from brinkline.archive_rows import check_keep, import_pyarrow
 from brinkline.archive_run import Run
 from brinkline.archive_store import ArchiveError, ArchiveStore, State, aside, open_store
-from brinkline.articles import Options, check_encoding, shown_name
+from brinkline.articles import check_encoding, shown_name
 from brinkline.model.checkpoint import check_thresholds
+from brinkline.sources import Options
 
 if TYPE_CHECKING:
     from brinkline.model.classifier import Classifier

@@ -10,16 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brinkline.archive_rows import import_pyarrow
-from brinkline.articles import (
-    Article,
-    BadInputError,
-    Options,
-    Unreadable,
-    distinct,
-    listed,
-    read_input,
-    shown_name,
-)
+from brinkline.articles import read_input, shown_name
+from brinkline.sources import Article, BadInputError, Options, Unreadable, listed
+from brinkline.tables import distinct
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,9 +19,9 @@ from brinkline.model.sentences import Span, split
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from brinkline.articles import Article
     from brinkline.model.classifier import Classifier
     from brinkline.model.scores import SentenceScore
+    from brinkline.sources import Article
 
 METADATA = "metadata"
 """The column that holds, as JSON, the fields that have no column of their own."""

@@ -11,7 +11,7 @@ from brinkline.archive_input import InputFile, Place, failure
 from brinkline.archive_progress import Progress
 from brinkline.archive_rows import ScoreCache, SplitArticle, score_split, split_article
 from brinkline.archive_store import ArchiveStore, State
-from brinkline.articles import Article, Unreadable
+from brinkline.sources import Article, Unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,8 +5,6 @@ Input that cannot be read is never an exception: it comes out as an :class:`Unre
 
 from __future__ import annotations
 
-import csv
-import difflib
 import gzip
 import io
 import json
@@ -14,106 +12,29 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from brinkline.sources import (
+    BINARY,
+    UNDECODED,
+    Article,
+    BadInputError,
+    Item,
+    Options,
+    Source,
+    Unreadable,
+    lines,
+    listed,
+    undecodable,
+)
 from brinkline.streams import Joined, open_stream, signature
-
-
-@dataclass(frozen=True, slots=True)
-class Article:
-    """One article as it was read."""
-
-    id: str
-    """The given id; else the file as it was named, with the line where it holds many (``archive.jsonl:12``)."""
-    text: str
-    """The decoded characters, exactly: line ends are kept as they are, only a byte order mark is dropped."""
-    metadata: Mapping[str, Any]
-    """The other fields of the JSON object or table row, as they are; ``title`` for HTML that has one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Something that could not be read, and why."""
-
-    source: str
-    """The input as it was named, with the line where there is one: ``archive.jsonl:12``."""
-    reason: str
-    """What is wrong, to be read after ``source: ``."""
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.reason}"
-
-
-_Item = Article | Unreadable
-
-
-class BadInputError(Exception):
-    """Carries the reason from where it is found to where the Unreadable is made; leaves none of the readers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to read."""
-
-    text_field: str = "text"
-    id_field: str = "id"
-    encoding: str | None = None
-    watch: Callable[[Callable[[], int]], None] | None = None
-    """Given, for every file opened, what tells how many of its bytes have been read."""
-
-    def article(self, name: str, line: int, fields: dict[str, Any]) -> Article:
-        """Make an article of the fields of a line or row, which are changed."""
-        text = fields.pop(self.text_field)
-        given = fields.get(self.id_field)
-        if any(_too_deep(value) for value in fields.values()):
-            raise BadInputError(f"a field is nested more than {_DEEPEST} levels deep")
-        if isinstance(given, bool) or not isinstance(given, str | int | float) or not str(given).strip():
-            # An id of another type stays in the metadata, so that nothing is lost.
-            return Article(f"{name}:{line}", text, fields)
-        del fields[self.id_field]
-        return Article(str(given), text, fields)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """An opened input: decompressed, its first bytes looked at, its encoding known."""
-
-    name: str
-    stream: BinaryIO
-    encoding: str
-    mark: int  # length of the byte order mark, which is already taken off the stream
-    options: Options
-
-    def item(self, line: int, read: Callable[[_Source, Any], dict[str, Any]], raw: object) -> _Item:
-        """Make an article of one line or row, or say what is wrong with it."""
-        try:
-            return self.options.article(self.name, line, read(self, raw))
-        except BadInputError as error:
-            return Unreadable(f"{self.name}:{line}", str(error))
-
-
-def _too_deep(value: Any) -> bool:
-    """Tell whether a value is nested deeper than what writes it goes."""
-    level = [value]
-    for _ in range(_DEEPEST + 1):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list | tuple)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return False
-    return True
-
+from brinkline.tables import read_table
 
 _HEAD = 4096  # bytes: enough for every mark and signature looked for
-_DEEPEST = 100  # levels of a field that is kept: Python's own limit is not far above
-_LONGEST_CELL = 1 << 26  # characters; bounds what a quotation mark that is never closed swallows
 
 _KINDS = {".csv": "csv", ".tsv": "tsv"} | dict.fromkeys((".html", ".htm", ".xhtml"), "html")
 _KINDS |= dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl")
@@ -137,8 +58,6 @@ _SYSTEM_REASONS: dict[type[Exception], str] = {
 _HTML_START = re.compile(r"\s*(<\?xml[^>]*\?>\s*)?<(!doctype html|html)", re.IGNORECASE)
 _PART_OF_JSON = re.compile(r"\s*(\[.*,|[\[{])\s*")  # the first line of one value laid out over many
 _BEGINS_JSON = re.compile(r"\s*(\{\s*(\"|$)|\[\s*(\{|$))")  # what no article begins with
-_UNDECODED = re.compile("[\udc80-\udcff]")  # how the handler "surrogateescape" stands in for a byte
-_BINARY = "holds NUL bytes: binary, or UTF-16 without a byte order mark (then name it with --encoding)"
 _JSON_TYPES = {type(None): "null", bool: "true or false", int: "a number", float: "a number"}
 _JSON_TYPES |= {str: "a string", list: "a list", dict: "an object"}
 
@@ -189,7 +108,7 @@ def shown_name(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def read_input(name: str, options: Options, stdin: BinaryIO | None = None) -> Iterator[_Item]:
+def read_input(name: str, options: Options, stdin: BinaryIO | None = None) -> Iterator[Item]:
     """Read one file; see :func:`read_articles`."""
     shown = shown_name(name)
     try:
@@ -228,7 +147,7 @@ def _open(path: Path) -> tuple[BinaryIO, str]:
     return stream, _KINDS.get(suffix, "text")
 
 
-def _read_stdin(options: Options, stdin: BinaryIO | None) -> Iterator[_Item]:
+def _read_stdin(options: Options, stdin: BinaryIO | None) -> Iterator[Item]:
     if stdin is None and sys.stdin is None:
         raise BadInputError("standard input is closed")
     stream = sys.stdin.buffer if stdin is None else stdin
@@ -264,16 +183,16 @@ def _is_object(line: str) -> bool:
     return False
 
 
-def _read_stream(kind: str, name: str, head: bytes, rest: BinaryIO, options: Options) -> Iterator[_Item]:
+def _read_stream(kind: str, name: str, head: bytes, rest: BinaryIO, options: Options) -> Iterator[Item]:
     if look := signature(head[:_HEAD]):
         raise BadInputError(f"looks like {look}, not text")
     encoding, mark = _encoding_of(head, options.encoding)
     stream = cast(BinaryIO, io.BufferedReader(Joined(head[mark:], rest)))
-    source = _Source(name, stream, encoding, mark, options)
+    source = Source(name, stream, encoding, mark, options)
     if kind == "jsonl":
         yield from _read_jsonl(source)
     elif kind in ("csv", "tsv"):
-        yield from _read_table(source, "," if kind == "csv" else "\t")
+        yield from read_table(source, "," if kind == "csv" else "\t")
     elif kind == "html":
         yield _read_html(source)
     else:
@@ -285,26 +204,21 @@ def _encoding_of(head: bytes, named: str | None) -> tuple[str, int]:
     return next(marked, (named or "UTF-8", 0))
 
 
-def _decode(data: bytes, source: _Source) -> str:
+def _decode(data: bytes, source: Source) -> str:
     try:
         text = data.decode(source.encoding)
     except UnicodeDecodeError as error:
         if source.encoding == "UTF-8" and b"\0" in data:
-            raise BadInputError(_BINARY) from None
-        raise _undecodable(source, data[error.start], f"at offset {error.start + source.mark}") from None
+            raise BadInputError(BINARY) from None
+        raise undecodable(source, data[error.start], f"at offset {error.start + source.mark}") from None
     if "\0" in text:
-        raise BadInputError(_BINARY)
+        raise BadInputError(BINARY)
     if not text.strip():
         raise BadInputError("is empty")
     return text
 
 
-def _undecodable(source: _Source, byte: int, place: str) -> BadInputError:
-    what = f"not {source.encoding}: byte 0x{byte & 0xFF:02x} {place}"
-    return BadInputError(f"{what}; convert it or name its encoding with --encoding")
-
-
-def _read_html(source: _Source) -> Article:
+def _read_html(source: Source) -> Article:
     data = source.stream.read()
     named = source.mark or source.options.encoding is not None
     # Unnamed, the bytes go in, for trafilatura to find the encoding; Latin-1 reads any, for the checks alone.
@@ -322,26 +236,14 @@ def _read_html(source: _Source) -> Article:
     return Article(source.name, text, {"title": document.title} if document.title else {})
 
 
-def _lines(source: _Source, newline: str) -> Iterator[str]:
-    """Yield lines with their ends as they are; a byte that cannot be decoded stays in, to be named later."""
-    count = 0
-    try:
-        text = io.TextIOWrapper(source.stream, source.encoding, "surrogateescape", newline)
-        for line in text:
-            count += 1
-            yield line
-    except UnicodeError:  # UTF-16 and its like, which cannot be picked up again
-        raise BadInputError(f"not {source.encoding} after line {count}; the rest is not read") from None
-
-
-def _read_jsonl(source: _Source) -> Iterator[_Item]:
+def _read_jsonl(source: Source) -> Iterator[Item]:
     empty = True
-    for number, line in enumerate(_lines(source, "\n"), start=1):
+    for number, line in enumerate(lines(source, "\n"), start=1):
         line = line.removeprefix("\ufeff")  # also amid the file, where two were joined
         if not line.strip():
             continue
         if empty and "\0" in line:
-            raise BadInputError(_BINARY)
+            raise BadInputError(BINARY)
         if empty and _PART_OF_JSON.fullmatch(line):
             raise BadInputError("is one JSON value over many lines: write one object a line")
         empty = False
@@ -350,9 +252,9 @@ def _read_jsonl(source: _Source) -> Iterator[_Item]:
         raise BadInputError("is empty")
 
 
-def _json_fields(source: _Source, line: str) -> dict[str, Any]:
-    if bad := _UNDECODED.search(line):
-        raise _undecodable(source, ord(bad[0]), f"at character {bad.start() + 1} of the line")
+def _json_fields(source: Source, line: str) -> dict[str, Any]:
+    if bad := UNDECODED.search(line):
+        raise undecodable(source, ord(bad[0]), f"at character {bad.start() + 1} of the line")
     fields, name = _json_object(line), source.options.text_field
     if name not in fields:
         raise BadInputError(f"has no field {name!r}: {listed('its fields are', name, fields)}")
@@ -371,82 +273,3 @@ def _json_object(line: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInputError(f"is {_JSON_TYPES[type(value)]}, not a JSON object")
     return value
-
-
-def listed(lead: str, wanted: str, names: Iterable[str]) -> str:
-    """Name what is there and what is nearest, shortened: without a header row, a name may be an article."""
-    there = list(names) or ["(none)"]
-    short = [name if len(name) <= 40 else f"{name[:40]}…" for name in there]
-    listed = ", ".join(map(repr, short[:20])) + (", …" if len(there) > 20 else "")
-    near = difflib.get_close_matches(wanted, short, n=1)
-    return f"{lead} {listed}" + (f"; the nearest is {near[0]!r}" if near else "")
-
-
-def _read_table(source: _Source, delimiter: str) -> Iterator[_Item]:
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-    # Strict: else a quotation mark left open, or one not doubled, would silently join or change texts.
-    rows = csv.reader(_lines(source, ""), delimiter=delimiter, strict=True)
-    header = _header(source, rows, delimiter)
-    empty = True
-    while True:
-        line = rows.line_num + 1  # where the row begins: it may hold line breaks
-        try:
-            row = next(rows)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            empty = False
-            yield Unreadable(f"{source.name}:{line}", f"not a table row: {error}")
-            continue
-        if row:
-            empty = False
-            yield source.item(line, _row_fields, (header, row))
-    if empty:
-        raise BadInputError("has a header row and nothing below it")
-
-
-def _header(source: _Source, rows: Iterator[list[str]], delimiter: str) -> list[str]:
-    try:
-        header = next((row for row in rows if row), [])
-    except csv.Error as error:
-        raise BadInputError(f"its header row cannot be read: {error}") from None
-    if not any(cell.strip() for cell in header):
-        raise BadInputError("has no header row" if header else "is empty")
-    _check_cells(source, header, _BINARY)
-    for name in (source.options.id_field, source.options.text_field):
-        if header.count(name) > 1:
-            raise BadInputError(f"has more than one column {name!r}")
-    if name not in header:
-        named = listed("the columns in its header row are", name, header)
-        other = next((d for d in ",;\t|" if d != delimiter and name in delimiter.join(header).split(d)), None)
-        hint = f"; they are parted by {other!r}, not by {delimiter!r}" if other else ""
-        raise BadInputError(f"has no column {name!r}: {named}{hint}")
-    return distinct(header)
-
-
-def distinct(names: Sequence[str]) -> list[str]:
-    """Put a number after names of columns that have been there before, so that no value takes another's place."""
-    found: dict[str, None] = {}
-    for name in names:
-        number, new = 1, name
-        while new in found or (number > 1 and new in names):
-            number += 1
-            new = f"{name}_{number}"
-        found[new] = None
-    return list(found)
-
-
-def _row_fields(source: _Source, header_and_row: tuple[list[str], list[str]]) -> dict[str, Any]:
-    header, row = header_and_row
-    _check_cells(source, row, "holds a NUL character")
-    if len(row) != len(header):
-        raise BadInputError(f"has {len(row)} field{'s' * (len(row) != 1)}, the header has {len(header)}")
-    return dict(zip(header, row, strict=True))
-
-
-def _check_cells(source: _Source, row: list[str], nul: str) -> None:
-    for number, cell in enumerate(row, start=1):
-        if "\0" in cell:
-            raise BadInputError(nul)
-        if bad := _UNDECODED.search(cell):
-            raise _undecodable(source, ord(bad[0]), f"in field {number}")

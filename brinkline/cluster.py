@@ -24,8 +24,9 @@ from uuid import uuid4
 from brinkline.archive_input import InputFile, Place, failure, read_from, walk
 from brinkline.archive_rows import ScoreCache, check_keep, import_pyarrow, schema, score_rows
 from brinkline.archive_store import ArchiveError, aside, move_in
-from brinkline.articles import Options, Unreadable, check_encoding
+from brinkline.articles import check_encoding
 from brinkline.model.checkpoint import DEFAULT_FOLDER, check_thresholds, find_folder, read_manifest
+from brinkline.sources import Options, Unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa

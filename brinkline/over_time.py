@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from brinkline.frame_articles import articles_of, check_once
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.model.scores import import_pandas
 from brinkline.periods import Period, bad_row, days_of, number, start
@@ -213,8 +214,8 @@ def trends(
         raise ValueError(f"{periods:,} {by}s, {span}, are too many: is a date in column {date!r} wrong?")
     cells = (numbers - first) * len(names) + groups[known]
     values = _labels(frame) if count == "labels" else _probabilities(frame)
-    articles = _articles(frame, article)[known]
-    _check_once(frame, article, known, cells, articles)
+    articles = articles_of(frame, article)[known]
+    check_once(frame, article, known, cells, articles)
     sums, cell_of = _by_article(cells, articles, [value[known] for value in values])
     figures = np.full((periods * len(names), 3, len(MEASURES)), np.nan)
     sizes = np.zeros((periods * len(names), 2), dtype=np.int64)
@@ -269,45 +270,6 @@ def _groups(frame: pandas.DataFrame, group: str | None) -> tuple[Ints, list[Any]
     except TypeError:  # values that cannot be compared stand as they come
         codes, names = pd.factorize(column)
     return np.asarray(codes, dtype=np.int64), list(names)
-
-
-def _articles(frame: pandas.DataFrame, article: str | None) -> Ints:
-    """Number the articles. *Shape:* ``(n,)``."""
-    pd = import_pandas()
-    if article is None and "article" in frame.columns:
-        article = "article"
-    if article is not None:
-        codes, _ = pd.factorize(frame[article])
-        if (codes < 0).any():
-            raise bad_row(frame, codes < 0, article, "names no article")
-        return np.asarray(codes)
-    if "sentence_index" in frame.columns and frame.index.is_unique and (frame["sentence_index"] > 0).any():
-        raise ValueError(
-            "the index does not name the articles (was it reset?): name their column, article=..."
-        )
-    return np.asarray(pd.factorize(frame.index)[0])
-
-
-def _check_once(
-    frame: pandas.DataFrame, article: str | None, known: Bools, cells: Ints, articles: Ints
-) -> None:
-    """Refuse two articles of one name: they would count as one, and the intervals be wrong."""
-    column = "sentence_index"
-    if column not in frame.columns:
-        # A scored archive; elsewhere a column of that name may hold anything.
-        column = "index" if article in (None, "article") and "article" in frame.columns else ""
-    if column not in frame.columns:
-        return
-    pd = import_pandas()
-    rows = {"cell": cells, "article": articles, "sentence": frame[column].to_numpy()[known]}
-    twice = pd.DataFrame(rows).duplicated().to_numpy()
-    if twice.any():
-        bad = np.zeros(len(frame), dtype=bool)
-        bad[np.flatnonzero(known)[twice]] = True
-        advice = "name a column that tells them apart, article=..., or reset the index before scoring"
-        raise bad_row(
-            frame, bad, column, f"stands twice in one article, so two articles bear one name: {advice}"
-        )
 
 
 def _labels(frame: pandas.DataFrame) -> list[Floats]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from brinkline.articles import Article
 from brinkline.data.corpus import normalised
 from brinkline.data.schema import LabelledSentence
 from brinkline.data.selection import FloatArray, disagreement, lexical_vectors, spread, uncertainty, unit
@@ -23,6 +22,7 @@ from brinkline.model.classifier import Classifier
 from brinkline.model.errors import BrinklineError
 from brinkline.model.labels import STANCES
 from brinkline.model.scores import ArticleScores
+from brinkline.sources import Article
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import typer
 from brinkline.model.errors import BrinklineError
 
 if TYPE_CHECKING:
-    from brinkline.articles import Article, Unreadable
+    from brinkline.sources import Article, Unreadable
 
 
 class Failures:
@@ -25,7 +25,7 @@ class Failures:
 
     def sift(self, items: Iterable[Article | Unreadable]) -> Iterator[Article]:
         """Let articles through."""
-        from brinkline.articles import Article
+        from brinkline.sources import Article
 
         for item in items:
             if isinstance(item, Article):
