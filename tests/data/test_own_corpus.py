@@ -8,6 +8,7 @@ from pathlib import Path
 from brinkline.data.agreement import Labels, Pair, read_pairs
 from brinkline.data.corpus import label_counts
 from brinkline.data.schema import Document, read_labelled, sentences_of
+from brinkline.data.soft import read_soft_labels
 from brinkline.model.labels import SIGNALS, STANCES
 
 ROOT = Path(__file__).parent.parent.parent
@@ -90,3 +91,13 @@ def test_the_datasheet_counts_the_real_labels() -> None:
         in datasheet
     )
     assert f"the other {len(now) - len(pairs):,} were labelled once" in datasheet
+
+
+def test_the_datasheet_tells_of_the_soft_labels() -> None:
+    datasheet = " ".join((ROOT / "data" / "DATASHEET.md").read_text(encoding="utf-8").split())
+    said = read_soft_labels(LABELS / "soft.jsonl")
+    assert f"of the stance of {len(said.stance):,} sentences of the pool" in datasheet
+    assert not said.signals
+    assert said.trained_on & {document.id for document in own("corpus")}
+    lines = (LABELS / "real.jsonl").read_text(encoding="utf-8").splitlines()
+    assert not said.stance.keys() & {json.loads(line)["sha256"] for line in lines}, "labelled already"
