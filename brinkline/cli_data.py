@@ -170,9 +170,11 @@ def data_import(
     from brinkline.data.formats import write_jsonl
     from brinkline.data.resolve import labellings, resolve
 
-    targets = {path.resolve() for path in (out, disagreements, random_out) if path is not None}
-    if targets & {path.resolve() for path in (*files, *(adjudicated or []))}:
+    targets = [path.resolve() for path in (out, disagreements, random_out) if path is not None]
+    if set(targets) & {path.resolve() for path in (*files, *(adjudicated or []))}:
         raise typer.BadParameter("would write over what is read", param_hint="--out")
+    if len(set(targets)) < len(targets):
+        raise typer.BadParameter("the files to write must differ", param_hint="--disagreements")
     with usage_errors(), told_apart():
         annotations, problems = read_annotations(files)
         settled, more = read_annotations(adjudicated or [])

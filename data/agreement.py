@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from brinkline.data.detached import json_records
 from brinkline.data.schema import LabelledDataError, Problem
 from brinkline.model.labels import SIGNALS, STANCES
 
@@ -70,31 +70,45 @@ def encode(labels: Labels) -> str:
 def read_pairs(path: str | Path) -> list[Pair]:
     """Read a file of labellings.
 
-    :raises LabelledDataError: with line and field of everything that is wrong.
+    :raises LabelledDataError: with line and field of everything that is wrong; a sentence that stands twice would
+        count twice, so it is refused too.
     """
-    pairs, problems = [], []
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelledDataError([Problem(str(path), None, None, f"cannot be read: {error}")]) from None
-    for number, line in enumerate(lines, start=1):
-        field: str | None = None
+    pairs: dict[str, Pair] = {}
+    problems: list[Problem] = []
+    for number, record in json_records(Path(path), problems):
         try:
-            record: dict[str, Any] = json.loads(line)
-            values = {}
-            for field in ("id", "first", "second"):
-                values[field] = str(record[field])
-            codes = []
-            for field in ("first", "second"):
-                codes.append(decode(values[field]))
-            pairs.append(Pair(values["id"], codes[0], codes[1]))
-        except KeyError:
-            problems.append(Problem(str(path), number, field, "is missing"))
-        except (ValueError, TypeError) as error:
-            problems.append(Problem(str(path), number, field, str(error)))
+            pair = _pair(record)
+            if pair.id in pairs:
+                raise _BadFieldError("id", f"{pair.id!r} stands twice")
+            pairs[pair.id] = pair
+        except _BadFieldError as error:
+            problems.append(Problem(str(path), number, error.field, str(error)))
     if problems or not pairs:
         raise LabelledDataError(problems or [Problem(str(path), None, None, "the file is empty")])
-    return pairs
+    return list(pairs.values())
+
+
+class _BadFieldError(Exception):
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def _pair(record: Mapping[str, object]) -> Pair:
+    values: dict[str, str] = {}
+    for field in ("id", "first", "second"):
+        value = record.get(field)
+        if not isinstance(value, str):
+            message = f"expected a text, got {value!r}" if field in record else "is missing"
+            raise _BadFieldError(field, message)
+        values[field] = value
+    labels = []
+    for field in ("first", "second"):
+        try:
+            labels.append(decode(values[field]))
+        except ValueError as error:
+            raise _BadFieldError(field, str(error)) from None
+    return Pair(values["id"], labels[0], labels[1])
 
 
 def is_file_of_pairs(path: str | Path) -> bool:

@@ -88,7 +88,8 @@ def _sources(paths: Iterable[str | Path], problems: list[Problem]) -> Iterator[_
                             yield _Source(f"{path}/{name}", Path(name).stem, archive.read(name))
             else:
                 yield _Source(str(path), path.stem, path.read_bytes())
-        except (OSError, zipfile.BadZipFile) as error:
+        # RuntimeError: a zip file with a password; NotImplementedError: packed in a way that Python cannot undo.
+        except (OSError, zipfile.BadZipFile, RuntimeError) as error:
             message = getattr(error, "strerror", None) or error
             problems.append(Problem(str(path), None, None, f"cannot be read: {message}"))
 
@@ -145,6 +146,9 @@ def _rows(source: _Source, text: str, problems: list[Problem]) -> Iterator[tuple
         if names and "text" not in names:
             problems.append(Problem(source.name, 1, None, f"has no column 'text', only {', '.join(names)}"))
             return
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            problems.append(Problem(source.name, 1, twice[0], "stands twice in the header"))
+            return
         before = rows.line_num
         for row in rows:
             line, before = before + 1, rows.line_num
@@ -196,7 +200,7 @@ def _label_studio(record: dict[str, Any], source: _Source, line: int) -> list[An
 def _prodigy(record: dict[str, Any], source: _Source, line: int) -> Annotation:
     statuses: dict[object, Status | None] = {"accept": None, "reject": "rejected", "ignore": "skipped"}
     answer = record.get("answer")
-    if answer is not None and answer not in statuses:
+    if answer is not None and (not isinstance(answer, str) or answer not in statuses):
         raise _BadRecordError("answer", f"{answer!r} is none of accept, reject, ignore")
     if answer == "accept" and "accept" not in record:
         raise _BadRecordError("accept", "is missing: only answers of the choice view can be read")

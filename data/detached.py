@@ -141,14 +141,14 @@ def json_records(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dic
     """
     openers = {".gz": gzip.open, ".xz": lzma.open}
     try:
-        opened = openers.get(path.suffix, open)(path, "rt", encoding="utf-8")  # type: ignore[operator]
+        opened = openers.get(path.suffix, open)(path, "rt", encoding="utf-8-sig")  # type: ignore[operator]
         with cast("IO[str]", opened) as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue
                 try:
                     record = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     problems.append(Problem(str(path), number, None, f"not JSON: {error}"))
                     continue
                 if isinstance(record, dict):

@@ -276,6 +276,9 @@ def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
     path.write_text(json.dumps({"text": "They met.", "stance": ""}) + "\n")
     done = CliRunner().invoke(app, ["data", "import", str(path), "--out", str(path)])
     assert (done.exit_code, "would write over" in done.stderr) == (2, True)
+    twice = ["--out", str(tmp_path / "z.jsonl"), "--disagreements", str(tmp_path / "z.jsonl")]
+    done = CliRunner().invoke(app, ["data", "import", str(path), *twice])
+    assert (done.exit_code, "must differ" in done.stderr) == (2, True)
     done = CliRunner().invoke(app, ["data", "import", str(path), "--out", str(tmp_path / "y.jsonl")])
     assert (done.exit_code, "no labels" in done.stderr) == (1, True)
     assert not (tmp_path / "y.jsonl").exists()

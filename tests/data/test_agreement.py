@@ -73,6 +73,18 @@ def test_problems_name_line_and_field(tmp_path: Path) -> None:
     assert [(p.line, p.field) for p in caught.value.problems] == [(1, "second"), (2, "second"), (3, None)]
 
 
+def test_what_editors_leave_in_a_file_is_read_and_repetitions_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "l.jsonl"
+    row = json.dumps({"id": "a/0", "first": "h", "second": "n"})
+    path.write_bytes(b"\xef\xbb\xbf" + row.encode() + b"\r\n\r\n")
+    assert [pair.id for pair in read_pairs(path)] == ["a/0"]
+    path.write_text(f'{row}\n\n{row}\n["a/1", "h", "n"]\n{{"id": 3, "first": "h", "second": "n"}}\n')
+    with pytest.raises(LabelledDataError) as caught:
+        read_pairs(path)
+    assert sorted((p.line, p.field) for p in caught.value.problems if p.field) == [(3, "id"), (5, "id")]
+    assert [p.line for p in caught.value.problems if not p.field] == [4]
+
+
 def test_every_own_sentence_was_labelled_twice() -> None:
     pairs = {pair.id: pair for pair in read_pairs(ROOT / "data" / "labels" / "own.jsonl")}
     documents = read_labelled([ROOT / "data" / "corpus", ROOT / "data" / "contrast"])

@@ -302,6 +302,7 @@ def test_answers_of_prodigy(answer: str | None, status: str, tmp_path: Path) -> 
         ({"text": "\ud800", "stance": "hostile"}, "text", "half a surrogate"),
         ({"text": "x", "answer": "accept", "label": "hostile"}, "accept", "is missing"),
         ({"text": "x", "answer": "yes", "accept": []}, "answer", "none of accept, reject, ignore"),
+        ({"text": "x", "answer": ["accept"], "accept": []}, "answer", "none of accept, reject, ignore"),
         ({"data": {"text": "x"}, "annotations": 3}, "annotations", "expected a list"),
         ({"text": "x", "stance": "hostile", "signals": "[thr"}, "signals", "is no list of labels"),
     ],
@@ -326,6 +327,7 @@ def test_what_cannot_be_used_is_named(record: dict[str, Any], field: str, says: 
         ("x.csv", b"a,b\n1,2\n", "no column 'text', only a, b"),
         ("x.csv", b"text,stance\nx,hostile,threat\n", "has 3 cells, the header has 2"),
         ("x.csv", b'text,stance\n"x,hostile\n', "not a table"),
+        ("x.csv", b"text,stance,stance\nx,hostile,neutral\n", "stands twice in the header"),
         ("x.zip", b"no", "cannot be read"),
     ],
 )
@@ -336,6 +338,19 @@ def test_files_that_cannot_be_read(name: str, content: bytes, says: str, tmp_pat
     assert says in problem.message
     _, (problem,) = read_annotations([tmp_path / "none.jsonl"])
     assert problem.message == "cannot be read: No such file or directory"
+
+
+def test_a_zip_file_with_a_password_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("ann.jsonl", "{}")
+    content = bytearray(path.read_bytes())
+    content[6] |= 1  # the file's own header says that it is encrypted,
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # and so does the directory
+    path.write_bytes(content)
+    back, (problem,) = read_annotations([path])
+    assert back == []
+    assert "password" in problem.message
 
 
 def plain(path: Path, *rows: tuple[Task, str, str, tuple[str, ...]]) -> Path:
