@@ -37,19 +37,21 @@ FEWEST = 5
 _RANGE = (0.1, 10.0)  # temperatures outside it mean a broken split, not a confident model
 
 
-def fit(logits: Logits, truth: Truth) -> Calibration:
+def fit(logits: Logits, truth: Truth, shifted: bool = False) -> Calibration:
     """Fit everything.
 
     :param logits: of the development split.
     :param truth: its labels.
+    :param shifted: the network learned from weighted labels, which shifts its logits: no temperature mends that, so
+        its thresholds are searched.
     :return: temperatures and thresholds.
     """
-    stance = fit_temperature(lambda t: _stance_loss(logits.stance / t, truth.stance))
+    stance = _believed("stance", fit_temperature(lambda t: _stance_loss(logits.stance / t, truth.stance)))
     temperatures = dict.fromkeys(SIGNALS, 1.0)
     for i, name in enumerate(SIGNALS):
         yes = truth.signals[:, i]
         if _enough(yes):
-            temperatures[name] = _signal_temperature(logits.signals[:, i], yes)
+            temperatures[name] = _believed(name, _signal_temperature(logits.signals[:, i], yes))
         else:
             logger.warning(
                 "%s: %d of %d development sentences carry it; to calibrate, %d must carry it and %d must not",
@@ -61,7 +63,8 @@ def fit(logits: Logits, truth: Truth) -> Calibration:
             )
     bare = Calibration(stance, temperatures)
     _, signals = probabilities(logits, bare)
-    return Calibration(stance, temperatures, thresholds_of_calibrated(signals, truth.signals))
+    thresholds = (fit_thresholds if shifted else thresholds_of_calibrated)(signals, truth.signals)
+    return Calibration(stance, temperatures, thresholds)
 
 
 def fit_temperature(loss: Callable[[float], float]) -> float:
@@ -127,6 +130,14 @@ def read(folder: Path) -> Calibration | None:
         raise CheckpointError(f"{path}: lacks {error.args[0]!r}") from error
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a calibration: {error}") from error
+
+
+def _believed(name: str, temperature: float) -> float:
+    """Return 1 for a temperature at the lower bound: without mistakes, the surer the better, and no toss-up is left."""
+    if temperature > 1.05 * _RANGE[0]:
+        return temperature
+    logger.warning("%s: too few mistakes on the development split to calibrate; temperature 1", name)
+    return 1.0
 
 
 def _enough(yes: IntArray) -> bool:

@@ -9,16 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from brinkline.model.checkpoint import CARD, Manifest, read_manifest, write_manifest
+from brinkline.model.checkpoint import CARD, Calibration, Manifest, read_manifest, write_manifest
 from brinkline.model.labels import SIGNALS, STANCES
 from brinkline.train.report import table, with_interval
 
+OWN_LICENCE = "Apache-2.0 (this project)"
+"""Of sentences that were written for this project."""
+
 _POOLING = {"mean": "Mean pooling", "first": "The first token's vector"}
+
+_BY_MODELS = """\
+Most of what it learned from was written and labelled by language models under the codebook and has not been checked
+  by human experts. Figures on data labelled in the same way share its blind spots."""
+_BY_OTHERS = """\
+How its training data were labelled, and under what licence it may be passed on, is for those to say who trained it.
+  Figures on data labelled in the same way share their blind spots."""
+_FITTED = "Fitted on the development split of the training data."
+_UNFITTED = "Not fitted: temperatures of 1, thresholds of 0.5."
 
 _TEMPLATE = """\
 ---
-license: apache-2.0
-language: en
+{front}
 library_name: brinkline
 pipeline_tag: text-classification
 ---
@@ -38,7 +49,7 @@ classifier.predict("The foreign ministry expelled two envoys and warned of furth
 
 Base model: {base_model}. {pooling}, two heads in one pass: a softmax over the stances, a sigmoid for each signal.
 Longest input: {max_tokens} tokens; longer sentences are cut and flagged `truncated`. Sentences of context read along:
-{context}. English only.
+{context}.{language}
 
 ## Trained on
 
@@ -50,14 +61,13 @@ Longest input: {max_tokens} tokens; longer sentences are cut and flagged `trunca
 
 ## Calibration
 
-Fitted on the development split of the training data.
+{fitted}
 
 {calibration}
 
 ## Limits
 
-- Most of what it learned from was written and labelled by language models under the codebook and has not been checked
-  by human experts. Figures on data labelled in the same way share its blind spots.
+- {labelled_by}
 - A label says what the sentence reports an actor as doing or saying, not whether it is true or justified.
 - Probabilities are calibrated on the development split; on text of another kind they can be off. Label a sample of
   your own and measure (`brinkline evaluate`) before citing counts.
@@ -84,7 +94,13 @@ def render_card(manifest: Manifest) -> str:
     context_words = "one sentence at a time, without those before it"
     if manifest.context:
         context_words = f"no more than the {manifest.context} sentence(s) before"
+    # What is known of this project's corpus is not said of a user's own data.
+    own = any(OWN_LICENCE in item["licence"] for item in manifest.training_data)
     return _TEMPLATE.format(
+        front="license: apache-2.0\nlanguage: en" if own else "license: other",
+        language=" English only." if own else "",
+        labelled_by=_BY_MODELS if own else _BY_OTHERS,
+        fitted=_UNFITTED if manifest.calibration == Calibration() else _FITTED,
         name=manifest.name,
         version=manifest.version,
         stances=", ".join(STANCES),

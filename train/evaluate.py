@@ -175,7 +175,8 @@ def main(
     rivals: Rival = lambda items: {KEYWORDS: keyword_decisions(items)}  # noqa: E731
     if train:
         split = split_documents(leave_out(read_labelled(train), documents)[0], dev=0.1, test=0)
-        rivals = Baselines(split.train, split.dev, "packaged", classifier.manifest.max_tokens).decide
+        longest = min(classifier.manifest.max_tokens, 512)  # the packaged encoder reads no more
+        rivals = Baselines(split.train, split.dev, "packaged", longest).decide
     name = ", ".join(path.name for path in data)
     evaluation = evaluate(classifier, documents, name, rivals, name_swap(classifier))
     write_report(out, evaluation)

@@ -16,9 +16,10 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,7 +59,16 @@ INT8_TOLERANCE = 0.03
 
 ORIGIN = "origin.json"
 Weights = Literal["int8", "fp32"]
-LIBRARIES = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "numpy", "scikit-learn")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",  # stands in its place where there is a GPU
+    "numpy",
+    "scikit-learn",
+)
 
 PROBES: tuple[str, ...] = (
     "They vowed to retaliate.",
@@ -160,7 +170,7 @@ def export(
             metrics={"export": parity},
             training_data=[dict(item) for item in origin.training_data],
             settings=dict(origin.settings or {}),
-            libraries={name: version(name) for name in LIBRARIES},
+            libraries=_versions(),
         )
         finish(work, manifest)
         load(work)
@@ -307,3 +317,12 @@ if __name__ == "__main__":
     from brinkline.train.scripts import run_script
 
     run_script(main)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the libraries that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

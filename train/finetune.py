@@ -33,6 +33,7 @@ from brinkline.train import calibrate, contrastive, distil, second_stage
 from brinkline.train.arguments import training_arguments
 from brinkline.train.augment import with_other_names
 from brinkline.train.baselines import Baselines
+from brinkline.train.card import OWN_LICENCE
 from brinkline.train.evaluate import Evaluation, evaluate, figures, write_report
 from brinkline.train.export import Origin, add_metrics, export
 from brinkline.train.layers import keep_layers
@@ -128,7 +129,7 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
         describe_training(data.split.train),
         {**json.loads(settings.model_dump_json()), "seed": seed},
     ).write(best)
-    result = _measure_seed(seed, best, state.best_metric, data)
+    result = _measure_seed(seed, best, state.best_metric, data, settings)
     write_result(folder, result)
     return result
 
@@ -189,14 +190,16 @@ def _train(trainer: StanceSignalTrainer, checkpoints: Path, patience: int) -> Tr
     return trainer.state
 
 
-def _measure_seed(seed: int, checkpoint: Path, mean_f1: float | None, data: Data) -> SeedResult:
+def _measure_seed(
+    seed: int, checkpoint: Path, mean_f1: float | None, data: Data, settings: Settings
+) -> SeedResult:
     """Calibrate the best checkpoint on the dev split and measure it, in fp32.
 
     :param mean_f1: the best on the dev split while it trained.
     """
     dev, truth = data.split.dev, Truth.of(data.split.dev)
     logits = network_logits(checkpoint, dev)
-    calibration = calibrate.fit(logits, truth)
+    calibration = calibrate.fit(logits, truth, shifted=settings.class_weight == "balanced")
     calibrate.write(calibration, checkpoint)
     if mean_f1 is None:  # nothing was measured while it trained
         metrics, _ = figures(logits, truth, calibration)
@@ -232,6 +235,7 @@ def _finish(settings: Settings, data: Data, best: SeedResult, seeds: dict[str, A
     if settings.baselines:
         logger.info("training the baselines")
         rivals = Baselines(data.split.train, data.split.dev, settings.base_model, settings.max_tokens).decide
+    slugs: list[str] = []
     measured, swapped = {}, name_swap(classifier)
     for name, documents in data.evaluate.items():
         result = evaluate(classifier, documents, name, rivals, swapped)
@@ -239,7 +243,8 @@ def _finish(settings: Settings, data: Data, best: SeedResult, seeds: dict[str, A
             name
         ]  # the exported file may compute in 8 bits: this tells the cost
         measured[name] = {**_headline(result), "fp32": best.figures[name]}
-        write_report(folder / "report" / _slug(name), result)
+        slugs.append(_slug(name, slugs))
+        write_report(folder / "report" / slugs[-1], result)
     add_metrics(
         folder / "model", classifier.manifest, {"evaluations": measured, "name_swap": swapped, "seeds": seeds}
     )
@@ -251,12 +256,13 @@ def describe_training(documents: Sequence[Document]) -> list[dict[str, Any]]:
     rows = []
     for source in dict.fromkeys(document.source for document in documents):
         members = [document for document in documents if document.source == source]
-        licences = sorted({s.licence for s in sentences_of(members) if s.licence})
         own = all(Path(document.file).resolve().parent in OWN for document in members)
+        unnamed = OWN_LICENCE if own else "not stated"
+        licences = sorted({s.licence or unnamed for s in sentences_of(members)})
         rows.append(
             {
                 "source": source,
-                "licence": ", ".join(licences) or ("Apache-2.0 (this project)" if own else "not stated"),
+                "licence": ", ".join(licences),
                 "documents": len(members),
                 "sentences": len(sentences_of(members)),
                 "sha256": content_sha256(members),
@@ -288,8 +294,12 @@ def _base_name(base_model: str) -> str:
     return "sentence-transformers/all-MiniLM-L6-v2" if base_model == "packaged" else base_model
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name.removesuffix(".jsonl")).strip("-.") or "data"
+def _slug(name: str, taken: Sequence[str] = ()) -> str:
+    """Return a name for a folder that no set before has."""
+    slug = re.sub(r"[^\w.-]+", "-", name.removesuffix(".jsonl")).strip("-.") or "data"
+    while slug in taken:
+        slug += "-2"
+    return slug
 
 
 def main(

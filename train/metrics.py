@@ -178,7 +178,7 @@ class Bootstrap:
         """How often each document stands in each resample. *Shape:* ``(resamples, documents)``."""
 
     def figures(self, decisions: Decisions) -> dict[str, FloatArray]:
-        """Return stance macro-F1, stance accuracy and signals macro-F1 of every resample.
+        """Return stance macro-F1, stance accuracy and signals macro-F1 of every resample; nan without any label.
 
         *Shape:* ``(resamples,)`` each.
         """
@@ -193,14 +193,26 @@ class Bootstrap:
             "signals_macro_f1": self._macro_f1(truth.signals, decisions.signals),
         }
 
-    def intervals(self, decisions: Decisions, level: float = 0.95) -> dict[str, list[float]]:
-        """Return lower and upper bound of each headline figure."""
-        return {name: _interval(values, level) for name, values in self.figures(decisions).items()}
+    def intervals(self, decisions: Decisions, level: float = 0.95) -> dict[str, list[float] | None]:
+        """Return lower and upper bound of each headline figure.
 
-    def difference(self, better: Decisions, worse: Decisions, level: float = 0.95) -> dict[str, list[float]]:
+        None where the data are one document, or hold no label that the figure could be of.
+        """
+        return {name: self._interval(values, level) for name, values in self.figures(decisions).items()}
+
+    def difference(
+        self, better: Decisions, worse: Decisions, level: float = 0.95
+    ) -> dict[str, list[float] | None]:
         """Return the interval of the difference between two predictions, paired over the resamples."""
         ours, theirs = self.figures(better), self.figures(worse)
-        return {name: _interval(ours[name] - theirs[name], level) for name in ours}
+        return {name: self._interval(ours[name] - theirs[name], level) for name in ours}
+
+    def _interval(self, values: FloatArray, level: float) -> list[float] | None:
+        counted = values[~np.isnan(values)]
+        if self.weights.shape[1] < 2 or not len(counted):
+            return None
+        tail = (1 - level) / 2
+        return [float(value) for value in np.quantile(counted, [tail, 1 - tail])]
 
     def _sum(self, per_sentence: IntArray) -> IntArray:
         n = self.weights.shape[1]
@@ -213,12 +225,7 @@ class Bootstrap:
         both = self._sum(wanted * given)
         sizes = self._sum(wanted) + self._sum(given)
         scores = np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), np.nan)
-        # A resample without a label at all leaves it out of the mean, as measure() does.
-        counted = np.maximum((sizes > 0).sum(axis=1), 1)
-        mean: FloatArray = np.nansum(scores, axis=1) / counted
+        # A resample without a label leaves it out of the mean, as measure() does; one without any label has no figure.
+        counted = (sizes > 0).sum(axis=1)
+        mean: FloatArray = np.where(counted > 0, np.nansum(scores, axis=1) / np.maximum(counted, 1), np.nan)
         return mean
-
-
-def _interval(values: FloatArray, level: float) -> list[float]:
-    tail = (1 - level) / 2
-    return [float(value) for value in np.quantile(values, [tail, 1 - tail])]

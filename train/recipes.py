@@ -93,7 +93,8 @@ def write_table(plan: Plan, folders: dict[str, Path], out: Path) -> None:
     """
     results = {name: json.loads(_seeds_file(folder).read_text("utf-8")) for name, folder in folders.items()}
     # The test split is drawn from a variant's own data: only sets that all were measured on can be compared.
-    sets = [name for name in next(iter(results.values())) if name not in ("seeds", TEST_SPLIT)]
+    first, *others = results.values()
+    sets = [s for s in first if s not in ("seeds", TEST_SPLIT) and all(s in other for other in others)]
     columns = ["variant", "changed", "seeds", *(f"{s}: {label}" for s in sets for label in FIGURES.values())]
     rows = []
     for variant in plan.variants:

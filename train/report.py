@@ -11,7 +11,7 @@ from brinkline.model.labels import SIGNALS, STANCES
 
 _INTERVALS = (
     "In brackets: 95 % bootstrap interval, documents resampled 1,000 times. *Behind by*: 95 % interval of "
-    "the model's lead in macro-F1, paired over the same resamples."
+    "the model's lead in macro-F1, paired over the same resamples. n/a: one document, or nothing to find."
 )
 _ERRORS = (
     "Expected calibration error over 15 bins of equal width; stance: most probable label, and the Brier "
@@ -92,8 +92,10 @@ def headline_table(metrics: dict[str, Any]) -> str:
     )
 
 
-def with_interval(value: float, interval: Sequence[float]) -> str:
-    """Return e.g. ``0.71 [0.67, 0.75]``."""
+def with_interval(value: float, interval: Sequence[float] | None) -> str:
+    """Return e.g. ``0.710 [0.670, 0.750]``, or ``0.710 [n/a]`` without an interval."""
+    if interval is None:
+        return f"{value:.3f} [n/a]"
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
@@ -221,7 +223,9 @@ def _prf(label: dict[str, Any]) -> list[str]:
     ]
 
 
-def _range(interval: Sequence[float]) -> str:
+def _range(interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return "n/a"
     return f"{interval[0]:+.3f} to {interval[1]:+.3f}"
 
 

@@ -197,4 +197,8 @@ def _describe(settings: Settings, limit: int | None) -> dict[str, Any]:
     files = describe_files([*data.files, *data.train_only, *data.evaluate, *joined, *more])
     if settings.distillation:
         files.append(_describe_teacher(settings.distillation.teacher))
+    if (
+        base := Path(settings.base_model) / WEIGHTS
+    ).is_file():  # a folder, which may hold another network tomorrow
+        files.append({"file": f"{base.parent.name}/{base.name}", "sha256": file_sha256(base)})
     return {"settings": json.loads(settings.model_dump_json()), "limit": limit, "files": files}

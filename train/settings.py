@@ -182,7 +182,7 @@ class Settings(BaseModel):
     patience: int = Field(default=3, ge=1)
     """Early stopping: evaluations without a better mean F1."""
     weights: Literal["int8", "fp32"] = "int8"
-    """How the exported file stores the weights (computed in fp32 either way)."""
+    """How the exported file stores the weights; with int8, networks of the BERT kind compute in 8 bits too."""
     export: bool = True
     """Export the best seed and write the reports; off for a teacher, of which only the checkpoint is used."""
     baselines: bool = True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,14 @@ def suspects(documents: Sequence[Document], most: int, base_model: str = "packag
     tasks = {"stance": truth.stance, **{name: truth.signals[:, i] for i, name in enumerate(SIGNALS)}}
     rows = []
     for task, labels in tasks.items():
-        if len(set(labels.tolist())) < 2:
+        classes, coded = np.unique(labels, return_inverse=True)  # without gaps, where a stance does not occur
+        if len(classes) < 2:
             logger.warning("%s: every sentence has the same label, nothing to compare", task)
             continue
-        quality = get_label_quality_scores(labels, cross_validated(vectors, labels, truth.documents))
+        if not _comparable(coded, truth.documents):
+            logger.warning("%s: too few documents, or a label in too few of them, to compare", task)
+            continue
+        quality = get_label_quality_scores(coded, cross_validated(vectors, coded, truth.documents))
         for row in np.argsort(quality)[:most]:
             given = STANCES[labels[row]] if task == "stance" else f"{'' if labels[row] else 'no '}{task}"
             sentence = sentences[row]
@@ -61,6 +66,19 @@ def suspects(documents: Sequence[Document], most: int, base_model: str = "packag
                 }
             )
     return sorted(rows, key=lambda item: item["quality"])
+
+
+def _comparable(labels: IntArray, groups: IntArray) -> bool:
+    """Return True where the training part of every fold has every class."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if len(np.unique(groups)) < FOLDS or np.bincount(labels).max() < FOLDS:
+        return False
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    with warnings.catch_warnings():  # that a class is rarer than folds is what is asked here
+        warnings.simplefilter("ignore")
+        parts = list(folds.split(labels, labels, groups))
+    return all(len(np.unique(labels[train])) == labels.max() + 1 for train, _ in parts)
 
 
 def cross_validated(

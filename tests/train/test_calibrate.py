@@ -179,6 +179,26 @@ def test_just_enough_are_calibrated_without_a_warning(caplog: pytest.LogCaptureF
     assert not caplog.records
 
 
+def test_thresholds_of_a_network_that_learned_from_weighted_labels_are_searched() -> None:
+    logits, truth = honest()
+    shifted = Logits(logits.stance, logits.signals + np.float32(3))
+
+    def f1(found: Calibration) -> float:
+        _, p = probabilities(shifted, found)
+        given = p >= np.array([found.thresholds[name] for name in SIGNALS])
+        return float(f1_score(truth.signals, given, average="macro"))
+
+    assert f1(fit(shifted, truth, shifted=True)) > f1(fit(shifted, truth)) + 0.02
+
+
+def test_a_split_without_mistakes_is_not_calibrated_on(caplog: pytest.LogCaptureFixture) -> None:
+    truth = Truth(np.arange(30) % 3, (np.arange(30)[:, None] % 2).repeat(3, axis=1), np.arange(30))
+    logits = Logits(np.eye(3, dtype=np.float32)[truth.stance], (truth.signals * 2 - 1).astype(np.float32) / 2)
+    found = fit(logits, truth)
+    assert (found.stance_temperature, set(found.signal_temperatures.values())) == (1.0, {1.0})
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["stance", *SIGNALS]
+
+
 # The file
 
 

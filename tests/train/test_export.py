@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import brinkline
-from brinkline.model.checkpoint import Calibration
+from brinkline.model.checkpoint import Calibration, read_manifest
 from brinkline.train import calibrate
 from brinkline.train import export as export_module
+from brinkline.train.card import OWN_LICENCE, render_card
 from brinkline.train.export import ExportError, Origin, export
 from brinkline.train.tracing import quantise
 
@@ -104,9 +106,31 @@ def test_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
 
 def test_card_tells_what_the_manifest_holds(model_folder: Path) -> None:
     card = (model_folder / "README.md").read_text(encoding="utf-8")
-    assert card.startswith("---\nlicense: apache-2.0")
     assert "# tiny 0.1.0" in card
-    assert "has not been checked\n  by human experts" in card
+
+
+def test_card_says_of_a_users_data_only_what_is_known(model_folder: Path) -> None:
+    manifest = read_manifest(model_folder)
+    row = {"source": "s", "documents": 1, "sentences": 2, "sha256": "0" * 64}
+    theirs = render_card(replace(manifest, training_data=[{**row, "licence": "CC-BY-NC-4.0"}]))
+    assert theirs.startswith("---\nlicense: other\nlibrary_name")
+    assert "English only" not in theirs
+    assert "human experts" not in theirs
+    ours = render_card(replace(manifest, training_data=[{**row, "licence": OWN_LICENCE}]))
+    assert ours.startswith("---\nlicense: apache-2.0\nlanguage: en\n")
+    assert "English only." in ours
+    assert "has not been checked\n  by human experts" in ours
+
+
+def test_card_says_whether_probabilities_were_fitted(model_folder: Path) -> None:
+    manifest = read_manifest(model_folder)
+    assert "Not fitted" in render_card(replace(manifest, calibration=Calibration()))
+    assert "Fitted on the development split" in render_card(replace(manifest, calibration=Calibration(2.0)))
+
+
+def test_libraries_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_module, "LIBRARIES", ("numpy", "onnxruntime-for-nothing"))
+    assert list(export_module._versions()) == ["numpy"]
 
 
 @example(np.full((8, 12), 1.5e-42, np.float32), 0, 4)  # a scale with too few digits left

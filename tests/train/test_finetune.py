@@ -11,6 +11,7 @@ import yaml
 from safetensors.torch import load_file
 
 import brinkline
+from brinkline.data.schema import read_labelled
 from brinkline.train import finetune
 from brinkline.train.objective import ClassWeights
 from brinkline.train.runs import last_checkpoint, make_folder, stopped_early
@@ -292,3 +293,19 @@ def test_settings_are_written_in_full(values: dict[str, Any]) -> None:
     assert saved["settings"]["patience"] == 3
     assert saved["settings"]["trainer"]["optim"] == "adamw_torch_fused"
     assert len(saved["files"][0]["sha256"]) == 64
+
+
+def test_no_report_takes_the_place_of_another() -> None:
+    slugs: list[str] = []
+    for name in ("test split", "test-split.jsonl", "gold", "gold.jsonl"):
+        slugs.append(finetune._slug(name, slugs))
+    assert slugs == ["test-split", "test-split-2", "gold", "gold-2"]
+
+
+def test_sentences_that_name_no_licence_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    plain: dict[str, Any] = {"stance": "neutral", "signals": []}
+    rows = [{"text": "It rained.", **plain}, {"text": "They met.", "licence": "CC BY 4.0", **plain}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (found,) = finetune.describe_training(read_labelled([path]))
+    assert found["licence"] == "CC BY 4.0, not stated"

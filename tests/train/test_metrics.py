@@ -28,6 +28,7 @@ from brinkline.train.metrics import (
     expected_calibration_error,
     measure,
 )
+from brinkline.train.report import with_interval
 
 
 def sample(n: int = 300, documents: int = 40, seed: int = 0, right: float = 0.7) -> tuple[Truth, Decisions]:
@@ -245,7 +246,26 @@ def test_a_resample_without_a_label_leaves_it_out() -> None:
     bootstrap.weights = np.array([[1, 2, 0]])
     figures = bootstrap.figures(decisions)
     assert figures["stance_macro_f1"].tolist() == [1.0]
-    assert figures["signals_macro_f1"].tolist() == [0.0]
+    assert np.isnan(figures["signals_macro_f1"]).all(), "no signal in any sentence drawn, none given"
+
+
+def test_resamples_without_any_signal_do_not_pull_the_interval_down() -> None:
+    signals = np.zeros((30, 3), dtype=np.int64)
+    signals[4] = 1
+    truth, decisions = tiny([0] * 30, [0] * 30, signals=signals, given_signals=signals)
+    assert Bootstrap(truth).intervals(decisions)["signals_macro_f1"] == [1.0, 1.0]
+
+
+def test_there_is_no_interval_of_one_document_or_of_nothing() -> None:
+    truth, decisions = tiny([0, 1, 1], [0, 0, 1])
+    assert Bootstrap(truth).intervals(decisions)["signals_macro_f1"] is None
+    assert Bootstrap(truth).difference(decisions, decisions)["signals_macro_f1"] is None
+    one = replace(truth, documents=np.zeros(3, dtype=np.int64))
+    assert set(Bootstrap(one).intervals(decisions).values()) == {None}
+    assert (with_interval(0.5, None), with_interval(0.5, [0.25, 1])) == (
+        "0.500 [n/a]",
+        "0.500 [0.250, 1.000]",
+    )
 
 
 def test_every_resample_draws_as_many_documents_as_there_are() -> None:

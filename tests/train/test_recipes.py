@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 import brinkline
 from brinkline.data.corpus import normalised, to_dataset
@@ -18,7 +18,7 @@ from brinkline.data.schema import LabelledDataError, read_labelled
 from brinkline.model.network import STATE
 from brinkline.train import contrastive, distil, finetune
 from brinkline.train.arguments import stage_arguments
-from brinkline.train.recipes import main, read_plan
+from brinkline.train.recipes import FIGURES, Plan, Variant, main, read_plan, write_table
 from brinkline.train.runs import RESULT, best_checkpoint, best_seed, read_result
 from brinkline.train.second_stage import chosen
 from brinkline.train.settings import Distillation, SecondStage, SettingsError, check_settings
@@ -216,6 +216,35 @@ def test_plan_and_table(values: dict[str, Any], tmp_path: Path) -> None:
         main(plan, out)
     with pytest.raises(SettingsError, match="no such variant"):
         main(plan, out, only=["other"])
+
+
+def test_the_table_has_the_sets_that_all_variants_were_measured_on(tmp_path: Path) -> None:
+    figures = {figure: {"mean": 0.5, "sd": None, "values": [0.5]} for figure in FIGURES}
+    folders = {}
+    for name, sets in {"a": ("dev.jsonl", "x.jsonl"), "b": ("y.jsonl", "dev.jsonl")}.items():
+        folders[name] = tmp_path / name
+        (folders[name] / "report").mkdir(parents=True)
+        found = {"seeds": [0], **dict.fromkeys(sets, figures)}
+        (folders[name] / "report" / "seeds.json").write_text(json.dumps(found))
+    plan = Plan(tmp_path / "base.yaml", (), tuple(Variant(name, name, ()) for name in folders))
+    write_table(plan, folders, tmp_path / "out.md")
+    text = (tmp_path / "out.md").read_text()
+    assert "dev.jsonl: stance" in text
+    assert "x.jsonl" not in text
+    assert "y.jsonl" not in text
+
+
+def test_another_base_model_in_the_same_folder_is_another_run(
+    values: dict[str, Any], tiny_base: Path, tmp_path: Path
+) -> None:
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    run = check_settings({**values, "export": False, "base_model": str(base)})
+    finetune.run(run)
+    finetune.run(run, resume=True)
+    weights = load_file(base / "model.safetensors")
+    save_file({name: value + 1 for name, value in weights.items()}, base / "model.safetensors")
+    with pytest.raises(SettingsError, match=r"base/model\.safetensors: has changed since the run began"):
+        finetune.run(run, resume=True)
 
 
 def test_a_second_stage_goes_on_from_the_first(values: dict[str, Any]) -> None:

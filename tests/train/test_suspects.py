@@ -26,6 +26,32 @@ def test_wrong_labels_come_first(labelled_file: Path, tiny_base: Path) -> None:
     assert [row["quality"] for row in rows] == sorted(row["quality"] for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("documents", "stances", "signals", "tasks"),
+    [
+        (20, ("hostile", "conciliatory"), 10, {"hostile", "conciliatory", "threat", "no threat"}),
+        (20, ("hostile", "conciliatory"), 1, {"hostile", "conciliatory"}),
+        (3, ("hostile", "neutral"), 2, set()),
+    ],
+)
+def test_labels_that_are_missing_or_rare(
+    documents: int, stances: tuple[str, ...], signals: int, tasks: set[str], tmp_path: Path, tiny_base: Path
+) -> None:
+    path = tmp_path / "x.jsonl"
+    rows = [
+        {
+            "document": f"d{i}",
+            "text": f"the army fire on the city {i} {j}",
+            "stance": stances[(i + j) % 2],
+            "signals": ["threat"] if j == 0 and i < signals else [],
+        }
+        for i in range(documents)
+        for j in range(4)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert {row["label"] for row in suspects(read_labelled([path]), 200, str(tiny_base))} == tasks
+
+
 def test_no_document_is_on_both_sides() -> None:
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 5)
