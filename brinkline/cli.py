@@ -87,7 +87,11 @@ def predict(
     ] = None,
     part_rows: Annotated[
         int | None,
-        typer.Option("--part-rows", min=1, help="Parquet: sentences in one file; default: 50,000."),
+        typer.Option(
+            "--part-rows",
+            min=1,
+            help="Parquet: sentences in one file, at least; default: 50,000, with --ray 500,000.",
+        ),
     ] = None,
     ray: Annotated[
         bool,

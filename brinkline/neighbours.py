@@ -1,6 +1,7 @@
 """Labelled sentences that the model finds most like one: what stood with such sentences, to be held against its answer.
 
-Likeness is the cosine between the means of the encoder's token vectors. The encoder was fine-tuned on the labels, so
+Likeness is the cosine between the encoder's pooled vectors (the first token's or the mean, as the model was trained).
+The encoder was fine-tuned on the labels, so
 this is the model's own notion: it tells what the model goes by, not what the sentences mean.
 """
 

@@ -283,7 +283,7 @@ def workspace(
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in labelled))
     (folder / "runs" / "mine" / "seed-0" / "checkpoints").mkdir(parents=True)
     (folder / "runs" / "mine" / "model").symlink_to(ROOT / "model" / "default")
-    (folder / "runs" / "mine" / "seed-0" / "checkpoints" / "best").symlink_to(checkpoint)
+    (folder / "runs" / "mine" / "seed-0" / "checkpoints" / "checkpoint-2904").symlink_to(checkpoint)
     return folder, model_folder
 
 
