@@ -46,6 +46,7 @@ class Neighbour:
     """A labelled sentence and how like the other it is."""
 
     text: str
+    """The sentence."""
     stance: str
     """As labelled, not as predicted."""
     signals: tuple[str, ...]
@@ -61,7 +62,9 @@ class SimilarSentences:
     """The labelled sentences most like one, nearest first."""
 
     sentence: str
+    """The one that they are like."""
     neighbours: tuple[Neighbour, ...]
+    """Nearest first."""
     model: str
     """Name and version of the model."""
 

@@ -88,6 +88,7 @@ class Manifest:
     context: int
     """How many sentences before are read along with a sentence."""
     calibration: Calibration
+    """Temperatures, and the thresholds from which signals are given."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Headline figures, each with the data that they were measured on."""
     training_data: list[dict[str, Any]] = field(default_factory=list)

@@ -49,6 +49,7 @@ class Classifier:
 
     def __init__(self, manifest: Manifest, encoder: SentenceEncoder, engine: Engine) -> None:
         self.manifest = manifest
+        """What the model folder says of itself: calibration, figures, training data."""
         self._encoder = encoder
         self._engine = engine
 

@@ -47,6 +47,7 @@ class Word:
     """One word of an explained sentence."""
 
     text: str
+    """As it stands in the sentence."""
     start: int
     """Offset of its first character: ``sentence[start:end] == text``."""
     end: int
