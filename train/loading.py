@@ -45,11 +45,13 @@ def load_data(settings: Settings, limit: int | None = None) -> Data:
     spec = settings.data
     evaluation = {name: read_labelled([path]) for name, path in _names(spec.evaluate).items()}
     measured = [document for documents in evaluation.values() for document in documents]
-    joined = [d for pair in spec.detached for d in read_detached(pair.labels, pair.texts, pair.signals)]
-    documents = _unmeasured(merge_documents([*read_labelled(spec.files), *joined]), measured)
-    split = split_documents(documents, spec.dev, spec.test, spec.split_seed)
-    if spec.train_only:
-        split = _with_train_only(split, spec, measured)
+    parted = [*read_labelled(spec.files), *_joined(spec, train_only=False)]
+    split = split_documents(
+        _unmeasured(merge_documents(parted), measured), spec.dev, spec.test, spec.split_seed
+    )
+    more = read_labelled(spec.train_only) if spec.train_only else []
+    if more := [*more, *_joined(spec, train_only=True)]:
+        split = _with_train_only(split, more, measured)
     held_out = (*split.dev, *split.test, *measured)
     split = replace(split, dev=without_untaught(split.dev), test=without_untaught(split.test))
     whole = sum(len(part) for part in (split.train, split.dev, split.test))
@@ -63,9 +65,15 @@ def load_data(settings: Settings, limit: int | None = None) -> Data:
     )
 
 
-def _with_train_only(split: Split, spec: DataSettings, measured: Sequence[Document]) -> Split:
+def _joined(spec: DataSettings, train_only: bool) -> list[Document]:
+    """Read the detached labels that are split like the files, or those that are only trained on."""
+    pairs = [pair for pair in spec.detached if pair.train_only == train_only]
+    return [d for pair in pairs for d in read_detached(pair.labels, pair.texts, pair.signals)]
+
+
+def _with_train_only(split: Split, documents: Sequence[Document], measured: Sequence[Document]) -> Split:
     """Add what is only trained on, and take it out of the parts: none of it is learned twice or measured on."""
-    more = merge_documents(_unmeasured(read_labelled(spec.train_only), measured))
+    more = merge_documents(_unmeasured(documents, measured))
     named = {document.id for document in more}
     dev, test = (
         tuple(leave_out([d for d in part if d.id not in named], more)[0]) for part in (split.dev, split.test)

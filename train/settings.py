@@ -50,6 +50,9 @@ class Detached(BaseModel):
     signals: bool = True
     """False where the texts were chosen by their signals, or by their words: such a choice would teach how often
     signals occur. Then they teach the stance alone and stay out of the dev and test parts."""
+    train_only: bool = False
+    """True to train on all of them, as ``DataSettings.train_only`` does: for texts that were chosen to be rich in
+    signals, on which no threshold should be fitted."""
 
 
 class DataSettings(BaseModel):
@@ -60,7 +63,7 @@ class DataSettings(BaseModel):
     files: list[Path] = Field(min_length=1)
     """Labelled ``.jsonl`` files or folders of them, split by document into train, dev and test."""
     detached: list[Detached] = []
-    """Labels that are joined with texts kept elsewhere, and split like ``files``."""
+    """Labels that are joined with texts kept elsewhere, and split like ``files`` unless they are ``train_only``."""
     train_only: list[Path] = []
     """Files of which everything is trained on."""
     evaluate: list[Path] = []

@@ -93,6 +93,19 @@ def test_the_datasheet_counts_the_real_labels() -> None:
     assert f"the other {len(now) - len(pairs):,} were labelled once" in datasheet
 
 
+def test_the_datasheet_counts_the_labels_of_addresses() -> None:
+    datasheet = " ".join((ROOT / "data" / "DATASHEET.md").read_text(encoding="utf-8").split())
+    rows = [
+        json.loads(line) for line in (LABELS / "addresses.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    count = Counter(label for row in rows for label in (row["stance"], *row["signals"]))
+    assert f"labels of {len(rows):,} sentences of the annual messages" in datasheet
+    told = ", ".join(f"{stance} {count[stance]:,}" for stance in STANCES)
+    signals = ", ".join(f"{signal} {count[signal]:,}" for signal in SIGNALS)
+    assert f"{told.capitalize()}; {signals}." in datasheet
+    assert len({row["sha256"] for row in rows}) == len(rows)
+
+
 def test_the_datasheet_tells_of_the_soft_labels() -> None:
     datasheet = " ".join((ROOT / "data" / "DATASHEET.md").read_text(encoding="utf-8").split())
     said = read_soft_labels(LABELS / "soft.jsonl")

@@ -102,3 +102,26 @@ def test_sentences_without_labels_come_from_no_document_that_is_held_out(tmp_pat
         row["text"] for row in pool[:-1] if f"s/{row['document']}" not in held_out and row["index"] > 1
     ]
     assert found == [*expected, "a report of its own"]
+
+
+def test_detached_sentences_can_be_trained_on_alone(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"speech {i} on the tides {j}", "source": "s", "document": str(i), "index": j}
+        for i in range(40)
+        for j in range(2)
+    ]
+    texts = written(tmp_path / "texts.jsonl", rows)
+    labels = [
+        {"sha256": text_sha256(row["text"]), "stance": "hostile", "signals": ["threat"]} for row in rows
+    ]
+    pair = {"labels": str(written(tmp_path / "labels.jsonl", labels)), "texts": str(texts)}
+    files = [str(articles(tmp_path, "wire", 60))]
+    apart = load(files=files, detached=[{**pair, "train_only": True}])
+    known = [sentence for d in apart.split.train if d.source == "s" for sentence in d.sentences]
+    assert len(known) == len(rows)
+    assert all(sentence.signals_teach for sentence in known)
+    assert not any(document.source == "s" for document in apart.held_out)
+    alone = load(files=files)
+    for part in ("dev", "test"):  # the other documents stay where they were
+        assert getattr(apart.split, part) == getattr(alone.split, part)
+    assert any(document.source == "s" for document in load(files=files, detached=[pair]).held_out)
