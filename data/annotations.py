@@ -63,7 +63,8 @@ class _BadRecordError(ValueError):
 def read_annotations(paths: Iterable[str | Path]) -> tuple[list[Annotation], list[Problem]]:
     """Read exports of labelling tools.
 
-    :param paths: ``.json``, ``.jsonl``, ``.csv`` and ``.tsv`` files, or ``.zip`` files of them.
+    :param paths: ``.json``, ``.jsonl``, ``.csv`` and ``.tsv`` files, or ``.zip`` files of them (of which what
+        macOS adds, and other files with a leading dot, is passed over).
     :return: what was done with each sentence by each annotator, in order, and everything that cannot be used:
         unknown labels, sentences with two stances or with signals and no stance, records that cannot be read.
     """
@@ -84,7 +85,7 @@ def _sources(paths: Iterable[str | Path], problems: list[Problem]) -> Iterator[_
             if path.suffix.lower() == ".zip":
                 with zipfile.ZipFile(path) as archive:
                     for name in archive.namelist():
-                        if not name.endswith("/"):
+                        if not name.endswith("/") and not Path(name).name.startswith("."):
                             yield _Source(f"{path}/{name}", Path(name).stem, archive.read(name))
             else:
                 yield _Source(str(path), path.stem, path.read_bytes())

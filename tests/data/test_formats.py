@@ -340,6 +340,17 @@ def test_files_that_cannot_be_read(name: str, content: bytes, says: str, tmp_pat
     assert problem.message == "cannot be read: No such file or directory"
 
 
+def test_what_macos_adds_to_a_zip_file_is_passed_over(tmp_path: Path) -> None:
+    record = {"id": 1, "text": "The rain went on.", "label": ["neutral"]}
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as file:
+        file.writestr("ann.jsonl", json.dumps(record))
+        file.writestr("__MACOSX/._ann.jsonl", b"\x00\x05\x16\x07\xff")
+        file.writestr(".DS_Store", b"\x00\xff")
+    back, problems = read_annotations([tmp_path / "export.zip"])
+    assert [item.annotator for item in back] == ["ann"]
+    assert problems == []
+
+
 def test_a_zip_file_with_a_password_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as file:
