@@ -2,7 +2,8 @@
 
 Sentences of like length are put into small batches, and as many batches run at once as there are processors, each on
 one thread: small batches stay in a processor's cache and hold little padding, and nothing waits for the slowest of
-several threads. A row's result does not depend on its batch.
+several threads. A batch that has nothing beside it, a single sentence mostly, gets all processors. A row's result
+does not depend on its batch, nor on the number of threads.
 """
 
 from __future__ import annotations
@@ -65,13 +66,16 @@ def run_sorted(engine: Engine, sentences: Sequence[EncodedSentence], pad_id: int
     """
     stance = np.empty((len(sentences), len(STANCES)), dtype=np.float32)
     signals = np.empty((len(sentences), len(SIGNALS)), dtype=np.float32)
+    tokens = getattr(engine, "batch_tokens", BATCH_TOKENS)
+    work = list(batches_of_like_length(sentences, batch_size, tokens))
+    if len(work) == 1:
+        engine = getattr(engine, "undivided", engine)
 
     def run(rows: list[int]) -> None:
         result = engine.run(collate([sentences[i] for i in rows], pad_id))
         stance[rows], signals[rows] = result.stance, result.signals
 
-    tokens = getattr(engine, "batch_tokens", BATCH_TOKENS)
-    _at_once(run, batches_of_like_length(sentences, batch_size, tokens), engine)
+    _at_once(run, work, engine)
     return Logits(stance, signals)
 
 
@@ -121,6 +125,12 @@ GPU_BATCH_TOKENS = 16_384
 """Tokens of a batch on a GPU, which needs more work at a time."""
 
 
+_MOST_TOGETHER = 4
+"""Threads that work on one batch, at most: more of them wait for each other longer than they save."""
+_SOON = 2
+"""Batches without another beside them that one thread does before more threads are made ready for the next."""
+
+
 class OnnxEngine:
     """ONNX Runtime, on the CPU or on a GPU.
 
@@ -128,13 +138,16 @@ class OnnxEngine:
     :param threads: batches that run at once, one thread each; by default as many as the processors that the process
         may use.
     :param gpu: compute on the GPU that onnxruntime-gpu sees. For weights in fp32: 8-bit products are for CPUs.
+    :param together: threads that work on one batch.
     """
 
-    def __init__(self, weights: Path, threads: int | None = None, gpu: bool = False) -> None:
+    def __init__(
+        self, weights: Path, threads: int | None = None, gpu: bool = False, together: int = 1
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # batches run beside one another instead
+        options.intra_op_num_threads = together  # mostly 1: batches run beside one another instead
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Weights may be stored as int8 with a scale for each block. With the QDQ fusions off they are turned into fp32
@@ -150,6 +163,10 @@ class OnnxEngine:
         self._workers = 1 if gpu else threads or available_processors()
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
+        self._weights, self._version = weights, _version(weights)
+        self._undivided: OnnxEngine = self
+        self._inherited: OnnxEngine | None = None
+        self._undivided_owner, self._asked = os.getpid(), 0
 
     @property
     def pool(self) -> ThreadPoolExecutor | None:
@@ -158,6 +175,24 @@ class OnnxEngine:
         if self._workers > 1 and self._owner != os.getpid():
             self._owner, self._pool = os.getpid(), ThreadPoolExecutor(self._workers, "brinkline")
         return self._pool
+
+    @property
+    def undivided(self) -> OnnxEngine:
+        """The engine for a batch that has nothing beside it: the same network, with all processors at its work.
+
+        It is loaded when it is asked for again and again, since loading takes longer than many sentences do.
+        """
+        if self._undivided_owner != os.getpid():  # as for the pool
+            # Kept, since letting go of a session waits for its threads, which are not in this process.
+            self._inherited = self._undivided
+            self._undivided, self._undivided_owner = self, os.getpid()
+        together = min(self._workers, _MOST_TOGETHER)
+        self._asked += 1
+        if self._undivided is self and together > 1 and self._asked > _SOON:
+            self._asked = 0
+            if self._version is not None and self._version == _version(self._weights):
+                self._undivided = OnnxEngine(self._weights, 1, together=together)
+        return self._undivided
 
     @property
     def width(self) -> int:
@@ -181,6 +216,15 @@ class OnnxEngine:
 
     def _feed(self, batch: Batch) -> dict[str, Any]:
         return {name: getattr(batch, name) for name in self._inputs}
+
+
+def _version(file: Path) -> tuple[int, int] | None:
+    """Tell one version of a file from the next; None where it is gone."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def sees_gpu() -> bool:

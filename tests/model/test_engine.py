@@ -181,3 +181,51 @@ def test_a_forked_process_has_threads_of_its_own(model_folder: Path) -> None:
         os._exit(0 if same else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert np.array_equal(run_sorted(engine, encoded, encoder.pad_id, 1).stance, before.stance)
+
+
+def lone(engine: OnnxEngine, encoded: list[EncodedSentence], times: int) -> np.ndarray:
+    """Run sentences one by one, and return the logits of the last time."""
+    for _ in range(times):
+        found = [run_sorted(engine, [sentence], 0, 32).stance[0] for sentence in encoded]
+    return np.stack(found)
+
+
+def test_a_lone_sentence_gets_all_processors_and_the_same_result(model_folder: Path) -> None:
+    encoder = SentenceEncoder.from_file(model_folder / TOKENIZER, 32)
+    encoded = encoder.encode(TEXTS)
+    engine = OnnxEngine(model_folder / WEIGHTS, threads=2)
+    assert engine.undivided is engine, "nothing is loaded for the first"
+    found = lone(engine, encoded, 2)
+    assert engine.undivided is not engine
+    assert engine.undivided is engine.undivided, "loaded once"
+    single = OnnxEngine(model_folder / WEIGHTS, threads=1)
+    assert np.array_equal(found, lone(single, encoded, 2))
+    assert single.undivided is single
+
+
+@pytest.mark.parametrize("change", ["gone", "another"])
+def test_a_file_that_changed_is_not_loaded_for_lone_sentences(
+    model_folder: Path, tmp_path: Path, change: str
+) -> None:
+    weights = tmp_path / WEIGHTS
+    weights.write_bytes((model_folder / WEIGHTS).read_bytes())
+    engine = OnnxEngine(weights, threads=2)
+    if change == "gone":
+        weights.unlink()
+    else:
+        weights.write_bytes(b"another model")
+    assert {engine.undivided for _ in range(8)} == {engine}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_lone_sentences_in_a_forked_process(model_folder: Path) -> None:
+    engine = OnnxEngine(model_folder / WEIGHTS, threads=2)
+    encoded = SentenceEncoder.from_file(model_folder / TOKENIZER, 32).encode(TEXTS)
+    before = lone(engine, encoded, 2)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        os._exit(0 if np.array_equal(lone(engine, encoded, 2), before) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert np.array_equal(lone(engine, encoded, 1), before)
