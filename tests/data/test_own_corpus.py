@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from brinkline.data.agreement import Labels, Pair, read_pairs
+from brinkline.data.agreement import Labels, Pair, agreement, read_pairs
 from brinkline.data.corpus import label_counts
 from brinkline.data.schema import Document, read_labelled, sentences_of
 from brinkline.data.soft import read_soft_labels
@@ -103,7 +103,15 @@ def test_the_datasheet_counts_the_labels_of_addresses() -> None:
     told = ", ".join(f"{stance} {count[stance]:,}" for stance in STANCES)
     signals = ", ".join(f"{signal} {count[signal]:,}" for signal in SIGNALS)
     assert f"{told.capitalize()}; {signals}." in datasheet
-    assert len({row["sha256"] for row in rows}) == len(rows)
+    now = {row["sha256"]: (row["stance"], tuple(row["signals"])) for row in rows}
+    assert len(now) == len(rows)
+    pairs = read_pairs(LABELS / "addresses-twice.jsonl")
+    assert all(now[pair.id] == pair.first for pair in pairs), "none was changed"
+    kappas = {item.label: f"{item.kappa:.3f}" for item in agreement(pairs)}
+    assert f"{len(pairs)} of them were labelled a second time" in datasheet
+    assert f"stance kappa {kappas['stance']}" in datasheet
+    assert ", ".join(f"{signal} {kappas[signal]}" for signal in SIGNALS) + ");" in datasheet
+    assert f"{sum(pair.first != pair.second for pair in pairs)} differ in any label" in datasheet
 
 
 def test_the_datasheet_tells_of_the_soft_labels() -> None:
