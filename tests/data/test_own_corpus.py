@@ -108,7 +108,7 @@ def test_the_datasheet_counts_the_labels_of_addresses() -> None:
     pairs = read_pairs(LABELS / "addresses-twice.jsonl")
     assert all(now[pair.id] == pair.first for pair in pairs), "none was changed"
     kappas = {item.label: f"{item.kappa:.3f}" for item in agreement(pairs)}
-    assert f"{len(pairs)} of them were labelled a second time" in datasheet
+    assert f"{len(pairs):,} of them were labelled a second time" in datasheet
     assert f"stance kappa {kappas['stance']}" in datasheet
     assert ", ".join(f"{signal} {kappas[signal]}" for signal in SIGNALS) + ");" in datasheet
     assert f"{sum(pair.first != pair.second for pair in pairs)} differ in any label" in datasheet
