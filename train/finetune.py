@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from transformers import TrainerState, set_seed
+from transformers import set_seed
 
 import brinkline.data
 from brinkline.data.corpus import content_sha256, to_dataset_dict
 from brinkline.data.schema import Document, sentences_of
 from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network, load_base
-from brinkline.train import calibrate, contrastive, distil, second_stage
+from brinkline.train import averaging, calibrate, contrastive, distil, second_stage
 from brinkline.train.arguments import training_arguments
 from brinkline.train.augment import with_other_names
 from brinkline.train.baselines import Baselines
@@ -50,14 +50,13 @@ from brinkline.train.runs import (
     log_to_file,
     make_folder,
     read_result,
-    stopped_early,
     wait_for_everyone,
     write_result,
 )
 from brinkline.train.scoring import network_logits
 from brinkline.train.scripts import run_script
 from brinkline.train.settings import Settings, SettingsError, load_settings
-from brinkline.train.trainer import StanceSignalTrainer, build_trainer
+from brinkline.train.trainer import StanceSignalTrainer, build_trainer, train_from_last
 
 # Not __name__: as a script this file is __main__, and the log is that of the package.
 logger = logging.getLogger("brinkline.train.finetune")
@@ -113,12 +112,14 @@ def train_seed(settings: Settings, data: Data, seed: int) -> SeedResult:
     set_seed(seed)
     trainer, base_hash = _prepare(settings, data, seed, folder)
     checkpoints = folder / "checkpoints"
-    state = _train(trainer, checkpoints, settings.patience)
+    state = train_from_last(trainer, checkpoints, settings.patience)
     best = best_checkpoint(checkpoints, state.best_model_checkpoint)
+    if settings.averaging:
+        best = averaging.train_rounds(best, trainer, settings.averaging, settings, seed, checkpoints)
     if settings.second_stage:
         checkpoints = checkpoints / "second-stage"
         trainer = second_stage.prepare(best, settings.second_stage, settings, data.split, seed, checkpoints)
-        state = _train(trainer, checkpoints, settings.patience)
+        state = train_from_last(trainer, checkpoints, settings.patience)
         best = best_checkpoint(checkpoints, state.best_model_checkpoint)
     if not is_main_process():
         return SeedResult(seed, best, 0.0, {})
@@ -178,16 +179,6 @@ def summarise_seeds(results: Sequence[SeedResult]) -> dict[str, Any]:
             spread = statistics.stdev(values) if len(values) > 1 else None
             summary[name][figure] = {"mean": statistics.fmean(values), "sd": spread, "values": values}
     return summary
-
-
-def _train(trainer: StanceSignalTrainer, checkpoints: Path, patience: int) -> TrainerState:
-    """Train from the beginning or from the last checkpoint, and return how it ended."""
-    last = last_checkpoint(checkpoints)
-    if last is not None and stopped_early(last, patience):
-        state: TrainerState = TrainerState.load_from_json(str(last / "trainer_state.json"))
-        return state
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return trainer.state
 
 
 def _measure_seed(

@@ -133,6 +133,23 @@ class SecondStage(BaseModel):
     """The highest, as in ``trainer``; all else is as there."""
 
 
+class Averaging(BaseModel):
+    """Going on over the whole training set in rounds, in each of which the learning rate rises and falls once more, and
+    averaging the weights of the main training's end and of all rounds' ends.
+
+    Stochastic weight averaging (Izmailov et al. 2018, arXiv:1803.05407) over the ends of a cyclic schedule.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rounds: int = Field(default=3, ge=1, le=100)
+    """How many."""
+    num_train_epochs: float = Field(default=1.0, gt=0)
+    """How often a round reads everything."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """The highest of a round; None: that of ``trainer``."""
+
+
 class Settings(BaseModel):
     """Everything that decides how a run comes out."""
 
@@ -180,8 +197,10 @@ class Settings(BaseModel):
     """Epochs of supervised-contrastive warm-up of the encoder before the heads are trained."""
     distillation: Distillation | None = None
     """A teacher whose probabilities are learned besides the labels."""
+    averaging: Averaging | None = None
+    """More rounds after the main training, whose weights are averaged with its own."""
     second_stage: SecondStage | None = None
-    """A short training on part of the documents after the main one."""
+    """A short training on part of the documents after all else."""
     patience: int = Field(default=3, ge=1)
     """Early stopping: evaluations without a better mean F1."""
     weights: Literal["int8", "fp32"] = "int8"
@@ -305,6 +324,7 @@ def _explain(error: ValidationError) -> Iterator[str]:
 _SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataSettings,
     "distillation": Distillation,
+    "averaging": Averaging,
     "second_stage": SecondStage,
 }
 

@@ -33,6 +33,7 @@ from brinkline.train.calibrate import fit_thresholds
 from brinkline.train.metrics import Truth, decide, measure
 from brinkline.train.objective import Objective
 from brinkline.train.optimizer import parameter_groups
+from brinkline.train.runs import last_checkpoint, stopped_early
 from brinkline.train.scoring import to_tensors
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ class StanceSignalTrainer(Trainer):
         **kwargs: Any,
     ) -> None:
         self._encoder, self._limits = encoder, dict(limits)
-        self._objective, self._layer_decay = objective, layer_decay
+        self.objective: Objective = objective
+        self._layer_decay = layer_decay
         self._sums: dict[str, float] = {}
         self._steps = 0
         super().__init__(data_collator=self._collate, compute_metrics=_figures, **kwargs)
@@ -80,7 +82,7 @@ class StanceSignalTrainer(Trainer):
         labels = ("stance_labels", "signal_labels")
         arguments = {name: value for name, value in inputs.items() if name not in labels}
         stance_target, signal_target = (inputs[name] for name in labels)
-        parts = self._objective(lambda: model(**arguments), stance_target, signal_target, model.training)
+        parts = self.objective(lambda: model(**arguments), stance_target, signal_target, model.training)
         if model.training:
             self._count(stance_loss=parts.stance, signal_loss=parts.signals)
         stance, signals = parts.outputs
@@ -125,6 +127,23 @@ class StanceSignalTrainer(Trainer):
         tensors["stance_labels"] = torch.tensor([row["stance_target"] for row in rows], dtype=torch.float32)
         tensors["signal_labels"] = torch.tensor([row["signal_target"] for row in rows], dtype=torch.float32)
         return tensors
+
+
+def train_from_last(trainer: StanceSignalTrainer, checkpoints: Path, patience: int) -> TrainerState:
+    """Train from the beginning or from the last checkpoint.
+
+    :param trainer: not trained yet.
+    :param checkpoints: folder of its checkpoints.
+    :param patience: of its early stopping; a training that had stopped early is not gone on with.
+    :return: how it ended.
+    """
+    last = last_checkpoint(checkpoints)
+    if last is not None and stopped_early(last, patience):
+        state: TrainerState = TrainerState.load_from_json(str(last / "trainer_state.json"))
+        return state
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    trainer.accelerator.wait_for_everyone()  # under torchrun one process writes what all may read next
+    return trainer.state
 
 
 class LossProgress(ProgressCallback):
