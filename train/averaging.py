@@ -11,12 +11,10 @@ import numpy as np
 import torch
 
 from brinkline.model.checkpoint import TOKENIZER
-from brinkline.model.encoding import SentenceEncoder
 from brinkline.model.network import Network
-from brinkline.train.arguments import stage_arguments
 from brinkline.train.runs import best_checkpoint, is_main_process
 from brinkline.train.settings import Averaging, Settings
-from brinkline.train.trainer import StanceSignalTrainer, build_trainer, train_from_last
+from brinkline.train.trainer import StanceSignalTrainer, next_stage, train_from_last
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +40,22 @@ def train_rounds(
     :return: checkpoint of the average over the main training and all rounds.
     """
     ends = [first]
+    train: Any = trainer.train_dataset
+    dev: Any = trainer.eval_dataset
     for number in range(1, averaging.rounds + 1):
         logger.info("round %d of %d", number, averaging.rounds)
         folder = checkpoints / f"round-{number}"
-        going_on = _prepare(ends[-1], trainer, averaging, settings, _seed_of(seed, number), folder)
+        going_on = next_stage(
+            ends[-1],
+            train,
+            dev,
+            settings,
+            epochs=averaging.num_train_epochs,
+            learning_rate=averaging.learning_rate,
+            objective=trainer.objective,
+            checkpoints=folder,
+            seed=_seed_of(seed, number),
+        )
         state = train_from_last(going_on, folder, settings.patience)
         ends.append(best_checkpoint(folder, state.best_model_checkpoint))
     average = checkpoints / "average"
@@ -71,34 +81,6 @@ def average_weights(checkpoints: Sequence[Path], out: Path) -> None:
             if tensor.is_floating_point():  # copies each value before it is overwritten
                 tensor.copy_(torch.stack([state[name].double() for state in states]).mean(dim=0))
     mean.save(out, (checkpoints[0] / TOKENIZER).read_text(encoding="utf-8"), limits)
-
-
-def _prepare(
-    start: Path,
-    trainer: StanceSignalTrainer,
-    averaging: Averaging,
-    settings: Settings,
-    seed: int,
-    checkpoints: Path,
-) -> StanceSignalTrainer:
-    network, limits = Network.load(start)
-    encoder = SentenceEncoder.from_file(start / TOKENIZER, limits["max_tokens"])
-    values = dict(settings.trainer)
-    if averaging.learning_rate is not None:
-        values["learning_rate"] = averaging.learning_rate
-    train: Any = trainer.train_dataset  # encoded already
-    dev: Any = trainer.eval_dataset
-    return build_trainer(
-        network,
-        encoder,
-        limits,
-        train,
-        dev,
-        stage_arguments(values, averaging.num_train_epochs, len(train), checkpoints, seed),
-        objective=trainer.objective,
-        layer_decay=settings.layer_decay,
-        patience=settings.patience,
-    )
 
 
 def _seed_of(seed: int, number: int) -> int:

@@ -9,14 +9,10 @@ from pathlib import Path
 
 from brinkline.data.corpus import Split, to_dataset
 from brinkline.data.schema import Document, sentences_of
-from brinkline.model.checkpoint import TOKENIZER
-from brinkline.model.encoding import SentenceEncoder
-from brinkline.model.network import Network
-from brinkline.train.arguments import stage_arguments
 from brinkline.train.augment import with_other_names
 from brinkline.train.objective import objective_of
 from brinkline.train.settings import SecondStage, Settings, SettingsError
-from brinkline.train.trainer import StanceSignalTrainer, build_trainer
+from brinkline.train.trainer import StanceSignalTrainer, next_stage
 
 logger = logging.getLogger(__name__)
 
@@ -51,20 +47,17 @@ def prepare(
     :param checkpoints: where checkpoints go.
     :raises SettingsError: where a source has no training documents.
     """
-    network, limits = Network.load(checkpoint)
-    encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, limits["max_tokens"])
     documents = with_other_names(chosen(split.train, stage, seed), settings.swap_names, seed)
     logger.info("second stage: %d sentences of %d documents", len(sentences_of(documents)), len(documents))
     train, dev = to_dataset(documents, settings.context), to_dataset(split.dev, settings.context)
-    values = {**settings.trainer, "learning_rate": stage.learning_rate}
-    return build_trainer(
-        network,
-        encoder,
-        limits,
+    return next_stage(
+        checkpoint,
         train,
         dev,
-        stage_arguments(values, stage.num_train_epochs, len(train), checkpoints, seed),
+        settings,
+        epochs=stage.num_train_epochs,
+        learning_rate=stage.learning_rate,
         objective=objective_of(settings, train),
-        layer_decay=settings.layer_decay,
-        patience=settings.patience,
+        checkpoints=checkpoints,
+        seed=seed,
     )

@@ -23,18 +23,20 @@ from transformers import (
     TrainingArguments,
 )
 
-from brinkline.model.checkpoint import Calibration
+from brinkline.model.checkpoint import TOKENIZER, Calibration
 from brinkline.model.classifier import probabilities
 from brinkline.model.encoding import EncodedSentence, SentenceEncoder, collate
 from brinkline.model.engine import Logits
 from brinkline.model.labels import STANCES
 from brinkline.model.network import Network
+from brinkline.train.arguments import stage_arguments
 from brinkline.train.calibrate import fit_thresholds
 from brinkline.train.metrics import Truth, decide, measure
 from brinkline.train.objective import Objective
 from brinkline.train.optimizer import parameter_groups
 from brinkline.train.runs import last_checkpoint, stopped_early
 from brinkline.train.scoring import to_tensors
+from brinkline.train.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +129,48 @@ class StanceSignalTrainer(Trainer):
         tensors["stance_labels"] = torch.tensor([row["stance_target"] for row in rows], dtype=torch.float32)
         tensors["signal_labels"] = torch.tensor([row["signal_target"] for row in rows], dtype=torch.float32)
         return tensors
+
+
+def next_stage(
+    checkpoint: Path,
+    train: Dataset,
+    dev: Dataset,
+    settings: Settings,
+    *,
+    epochs: float,
+    learning_rate: float | None,
+    objective: Objective,
+    checkpoints: Path,
+    seed: int,
+) -> StanceSignalTrainer:
+    """Return a trainer that goes on from a checkpoint; what is not named here is as in the main training.
+
+    :param checkpoint: what the stage before made.
+    :param train: what is read.
+    :param dev: for early stopping.
+    :param settings: of the run.
+    :param epochs: of this stage.
+    :param learning_rate: the highest; None: that of ``trainer``.
+    :param objective: the loss.
+    :param checkpoints: where checkpoints go.
+    :param seed: of dropout and the order of the data.
+    """
+    network, limits = Network.load(checkpoint)
+    encoder = SentenceEncoder.from_file(checkpoint / TOKENIZER, limits["max_tokens"])
+    values = dict(settings.trainer)
+    if learning_rate is not None:
+        values["learning_rate"] = learning_rate
+    return build_trainer(
+        network,
+        encoder,
+        limits,
+        train,
+        dev,
+        stage_arguments(values, epochs, len(train), checkpoints, seed),
+        objective=objective,
+        layer_decay=settings.layer_decay,
+        patience=settings.patience,
+    )
 
 
 def train_from_last(trainer: StanceSignalTrainer, checkpoints: Path, patience: int) -> TrainerState:
@@ -223,6 +267,9 @@ def build_trainer(
 
 
 def _encode(dataset: Dataset, encoder: SentenceEncoder, context: int) -> Dataset:
+    if "ids" in dataset.column_names:  # by an earlier stage
+        return dataset
+
     def columns(rows: dict[str, list[Any]]) -> dict[str, list[Any]]:
         found = encoder.encode(rows["text"], rows["previous"] if context else None)
         made = {name: [getattr(s, name) for s in found] for name in ("ids", "type_ids", "pooling")}

@@ -22,18 +22,8 @@ from brinkline.train.settings import SettingsError, check_settings
 
 
 @pytest.fixture
-def values(tiny_base: Path, labelled_file: Path, tmp_path: Path) -> dict[str, Any]:
-    steps = {"max_steps": 4, "eval_steps": 4, "save_steps": 4}
-    return {
-        "name": "tiny",
-        "runs": str(tmp_path / "runs"),
-        "base_model": str(tiny_base),
-        "data": {"files": [str(labelled_file)]},
-        "max_tokens": 32,
-        "baselines": False,
-        "averaging": {"rounds": 2, "learning_rate": 1e-3},
-        "trainer": {**steps, "eval_strategy": "steps", "save_strategy": "steps", "use_cpu": True},
-    }
+def values(short_run: dict[str, Any]) -> dict[str, Any]:
+    return {**short_run, "averaging": {"rounds": 2, "learning_rate": 1e-3}}
 
 
 def weights_of(checkpoint: Path) -> dict[str, Any]:

@@ -25,24 +25,8 @@ from brinkline.train.settings import Distillation, SecondStage, SettingsError, c
 
 
 @pytest.fixture
-def values(tiny_base: Path, labelled_file: Path, tmp_path: Path) -> dict[str, Any]:
-    return {
-        "name": "tiny",
-        "runs": str(tmp_path / "runs"),
-        "base_model": str(tiny_base),
-        "data": {"files": [str(labelled_file)]},
-        "max_tokens": 32,
-        "baselines": False,
-        "trainer": {
-            "max_steps": 4,
-            "eval_strategy": "steps",
-            "save_strategy": "steps",
-            "eval_steps": 4,
-            "save_steps": 4,
-            "disable_tqdm": True,
-            "use_cpu": True,
-        },
-    }
+def values(short_run: dict[str, Any]) -> dict[str, Any]:
+    return short_run
 
 
 @pytest.fixture

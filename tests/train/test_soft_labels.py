@@ -30,26 +30,9 @@ def texts(tmp_path: Path, labelled_file: Path) -> Path:
 
 
 @pytest.fixture
-def student(tiny_base: Path, labelled_file: Path, texts: Path, tmp_path: Path) -> dict[str, Any]:
+def student(short_run: dict[str, Any], texts: Path, tmp_path: Path) -> dict[str, Any]:
     """Settings of a student that learns from a file, beside the run folder of its teacher."""
-    values: dict[str, Any] = {
-        "name": "teacher",
-        "runs": str(tmp_path / "runs"),
-        "base_model": str(tiny_base),
-        "data": {"files": [str(labelled_file)]},
-        "max_tokens": 32,
-        "baselines": False,
-        "export": False,
-        "trainer": {
-            "max_steps": 4,
-            "eval_strategy": "steps",
-            "save_strategy": "steps",
-            "eval_steps": 4,
-            "save_steps": 4,
-            "disable_tqdm": True,
-            "use_cpu": True,
-        },
-    }
+    values = {**short_run, "name": "teacher", "export": False}
     finetune.run(check_settings(values))
     told = {"teacher": str(tmp_path / "soft.jsonl"), "unlabelled": [str(texts)], "share": 0}
     return {**values, "name": "student", "distillation": told}
